@@ -1,0 +1,23 @@
+//! The typed files that stages give to each other, and the pictures that they begin with.
+//!
+//! The only user of the `hdf5`, `image` and `safetensors` libraries. Knows nothing of stages, keys or where files lie.
+
+mod error;
+mod evaluation;
+mod features;
+mod history;
+mod images;
+mod mean;
+mod model;
+mod picture;
+mod resize;
+
+pub use error::ArtifactError;
+pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};
+pub use features::{FeaturesFile, FeaturesWriter};
+pub use history::History;
+pub use images::{ImagesFile, ImagesWriter, RowLabels};
+pub use mean::{Mean, MeanImage};
+pub use model::{InputSpec, ModelFile, ModelHeader, ModelTensor};
+pub use picture::Picture;
+pub use resize::{resize_area, resize_to_fill};

@@ -1,0 +1,118 @@
+//! The one hash of the project: BLAKE3, 32 bytes, written as lower-case hexadecimal.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+/// The BLAKE3 digest of some content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Digest([u8; 32]);
+
+/// The text is not 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is not a digest of 64 hexadecimal digits")]
+pub struct ParseDigestError(String);
+
+/// Hashes a sequence of fields; each is preceded by its length, so that no two sequences run together.
+#[derive(Debug, Clone)]
+pub struct Hasher(blake3::Hasher);
+
+/// Files are read in pieces of this size. Plain reads beat memory maps for the many small files of a data set.
+const READ_SIZE: usize = 256 * 1024;
+
+impl Digest {
+    /// The digest of bytes in memory.
+    pub fn of_bytes(bytes: &[u8]) -> Digest {
+        Digest(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// The digest of a file's content.
+    pub fn of_file(path: &Path) -> io::Result<Digest> {
+        let mut file = File::open(path)?;
+        let mut hasher = blake3::Hasher::new();
+        let mut buffer = vec![0; READ_SIZE];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(Digest(*hasher.finalize().as_bytes())),
+                read => hasher.update(&buffer[..read]),
+            };
+        }
+    }
+
+    /// The raw 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first twelve digits, for people.
+    pub fn short(&self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+}
+
+impl Hasher {
+    /// Starts a hash that belongs to one purpose, named by `domain`.
+    pub fn new(domain: &str) -> Hasher {
+        let mut hasher = Hasher(blake3::Hasher::new());
+        hasher.field(domain.as_bytes());
+        hasher
+    }
+
+    /// Adds one field.
+    pub fn field(&mut self, bytes: &[u8]) -> &mut Hasher {
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+        self
+    }
+
+    /// The digest of everything added.
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+impl From<[u8; 32]> for Digest {
+    fn from(bytes: [u8; 32]) -> Digest {
+        Digest(bytes)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&blake3::Hash::from_bytes(self.0).to_hex())
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({})", self.short())
+    }
+}
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Digest, ParseDigestError> {
+        blake3::Hash::from_hex(text).map(|hash| Digest(*hash.as_bytes())).map_err(|_| ParseDigestError(text.to_owned()))
+    }
+}
+
+impl From<Digest> for String {
+    fn from(digest: Digest) -> String {
+        digest.to_string()
+    }
+}
+
+impl TryFrom<String> for Digest {
+    type Error = ParseDigestError;
+
+    fn try_from(text: String) -> Result<Digest, ParseDigestError> {
+        text.parse()
+    }
+}

@@ -1,0 +1,41 @@
+//! packtrain: a declarative, content-cached pipeline runner for image-classification experiments.
+//!
+//! The modules in reading order; each uses only those above it (`tests/tidy.rs` keeps it so):
+//!
+//! | module | what it is for |
+//! |---|---|
+//! | [`key`] | digests, action keys, and why two of them differ |
+//! | [`event`] | what a running stage and a running pipeline say of themselves |
+//! | [`artifact`] | the typed files that stages give to each other |
+//! | [`stage`] | the stage kinds: parameters, inputs, outputs, and the work of those that need no network |
+//! | [`cache`] | action records, the object store, the digest memo |
+//! | [`record`] | what is kept of a run |
+//! | [`manifest`] | YAML with positions, resolved into a pipeline |
+//! | [`protocol`] | the messages between coordinator and worker |
+//! | [`report`] | events and records made readable |
+//! | [`plan`] | the graph of stages and what a run would do |
+//! | [`exec`] | running the plan |
+//! | [`cli`] | the commands |
+//!
+//! Every file written, and the type that owns it:
+//!
+//! | file | owner |
+//! |---|---|
+//! | `.packtrain/objects/ab/cdef…` | [`cache::Cache`] |
+//! | `.packtrain/actions/<key>.json` | [`cache::ActionRecord`] |
+//! | `.packtrain/index` | [`cache::Memo`] |
+//! | `.packtrain/work/…` | [`cache::Scratch`] |
+//! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
+//! | `output/<pipeline>/<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
+//! | `output/<pipeline>/<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |
+//! | `output/<pipeline>/<stage>/model.safetensors` | [`artifact::ModelFile`] |
+
+pub mod key;
+
+pub mod event;
+
+pub mod artifact;
+pub mod stage;
+
+pub mod manifest;
+pub mod protocol;

@@ -1,0 +1,111 @@
+//! `extract-features`: parameters, inputs and outputs. The worker does the work.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::{ArtifactType, EvalView, InputUse, OutputDecl, ParameterProblem, Reference};
+
+/// Runs a network without its last layer over packed images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ExtractFeatures {
+    /// Images whose features become the output `features`.
+    pub images: Option<Reference>,
+    /// Images whose features become the output `train`.
+    pub train: Option<Reference>,
+    /// Images whose features become the output `val`.
+    pub val: Option<Reference>,
+    /// Images whose features become the output `test`.
+    pub test: Option<Reference>,
+    /// A network trained by a `train` stage. Either this or `network` with `weights`.
+    pub model: Option<Reference>,
+    /// A network to be filled with `weights`.
+    pub network: Option<PretrainedNetwork>,
+    /// Weights of `network`: safetensors with torchvision's names.
+    pub weights: Option<Reference>,
+    /// Side of the network's input in pixels; with `model` the size that it was trained with.
+    #[schemars(range(min = 1, max = 4096))]
+    pub size: Option<u32>,
+    /// What is taken of an image that is larger than the input.
+    #[serde(default)]
+    pub view: EvalView,
+    /// How pixels are normalised for `weights`; a `model` knows its own.
+    #[serde(default)]
+    pub normalize: Normalize,
+    /// Images per forward pass.
+    #[serde(default = "ExtractFeatures::default_batch")]
+    #[schemars(range(min = 1))]
+    pub batch: u32,
+}
+
+/// Networks whose weights are made elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PretrainedNetwork {
+    /// ResNet-50: 2,048 features.
+    #[serde(rename = "resnet50")]
+    Resnet50,
+    /// SqueezeNet 1.0: 512 features.
+    #[serde(rename = "squeezenet1_0")]
+    Squeezenet1_0,
+}
+
+/// How 0–255 RGB pixels become network inputs: `(pixel * scale - mean) / std`, by channel.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalize {
+    /// As the metadata of the weights file says (`scale`, `mean`, `std`), else as torchvision does.
+    #[default]
+    Auto,
+    /// As torchvision does: divided by 255, minus (0.485, 0.456, 0.406), divided by (0.229, 0.224, 0.225).
+    Torchvision,
+    /// As given.
+    Custom {
+        /// Factor before the mean is subtracted.
+        scale: f64,
+        /// R, G, B.
+        mean: [f64; 3],
+        /// R, G, B.
+        std: [f64; 3],
+    },
+}
+
+const OUTPUTS: [OutputDecl; 4] = [
+    OutputDecl { name: "features", artifact: ArtifactType::Features, file: "features.h5" },
+    OutputDecl { name: "train", artifact: ArtifactType::Features, file: "train.h5" },
+    OutputDecl { name: "val", artifact: ArtifactType::Features, file: "val.h5" },
+    OutputDecl { name: "test", artifact: ArtifactType::Features, file: "test.h5" },
+];
+
+impl ExtractFeatures {
+    /// Every set of images to run over: the input's name and the name of the output that it becomes.
+    pub fn sets(&self) -> Vec<(&'static str, &'static str)> {
+        self.image_inputs().into_iter().map(|(input, _, output)| (input, output.name)).collect()
+    }
+
+    pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
+        let images = self.image_inputs().into_iter();
+        let mut inputs: Vec<_> = images.map(|(name, reference, _)| InputUse::reference(name, reference, &[ArtifactType::Images])).collect();
+        inputs.extend(self.model.as_ref().map(|model| InputUse::reference("model", model, &[ArtifactType::Model])));
+        inputs.extend(
+            self.weights.as_ref().map(|weights| InputUse::reference("weights", weights, &[ArtifactType::Weights, ArtifactType::Model])),
+        );
+        inputs
+    }
+
+    pub(super) fn outputs(&self) -> Vec<OutputDecl> {
+        self.image_inputs().into_iter().map(|(_, _, output)| output).collect()
+    }
+
+    pub(super) fn check(&self) -> Vec<ParameterProblem> {
+        Vec::new()
+    }
+
+    fn image_inputs(&self) -> Vec<(&'static str, &Reference, OutputDecl)> {
+        let given = [("images", &self.images), ("train", &self.train), ("val", &self.val), ("test", &self.test)];
+        given.into_iter().zip(OUTPUTS).filter_map(|((name, reference), output)| Some((name, reference.as_ref()?, output))).collect()
+    }
+
+    fn default_batch() -> u32 {
+        32
+    }
+}

@@ -1,0 +1,143 @@
+//! The stage kinds: one file each, with its typed parameters, inputs, outputs and checks; for kinds that need no network
+//! also the work itself.
+//!
+//! A stage sees its job, not the graph: nothing here knows manifests, plans or the cache. A kind is a variant of
+//! [`StageSpec`] and each `match` on it is the registry.
+
+mod compute_mean;
+mod evaluate;
+mod extract_features;
+mod job;
+mod oversample_eval;
+mod pack;
+mod reference;
+mod train;
+mod train_logistic;
+
+use serde::{Deserialize, Serialize};
+
+pub use compute_mean::{ComputeMean, MeanPer};
+pub use evaluate::Evaluate;
+pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
+pub use job::{Device, JobInput, SkippedImage, SourceFile, StageContext, StageError, StageJob, StageOutput};
+pub use oversample_eval::OversampleEval;
+pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
+pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
+pub use train::{Augment, EvalView, InputRule, Network, Optimizer, Train, TrainView};
+pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
+
+/// A stage's kind with its parameters. As JSON it is the parameter part of the action key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum StageSpec {
+    Pack(Pack),
+    ComputeMean(ComputeMean),
+    ExtractFeatures(ExtractFeatures),
+    Train(Train),
+    TrainLogistic(TrainLogistic),
+    OversampleEval(OversampleEval),
+    Evaluate(Evaluate),
+}
+
+/// A parameter with a value that cannot work, found without looking at any input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParameterProblem {
+    /// Where in the stage, as dotted keys: `split.val`.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+impl ParameterProblem {
+    pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> ParameterProblem {
+        ParameterProblem { path: path.into(), message: message.into() }
+    }
+}
+
+impl StageSpec {
+    /// The kind's name in a manifest.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            StageSpec::Pack(_) => "pack",
+            StageSpec::ComputeMean(_) => "compute-mean",
+            StageSpec::ExtractFeatures(_) => "extract-features",
+            StageSpec::Train(_) | StageSpec::TrainLogistic(_) => "train",
+            StageSpec::OversampleEval(_) => "oversample-eval",
+            StageSpec::Evaluate(_) => "evaluate",
+        }
+    }
+
+    /// The version of what the kind computes; raised when the same inputs would give another output.
+    pub fn version(&self) -> u32 {
+        match self {
+            StageSpec::Pack(_) => 1,
+            StageSpec::ComputeMean(_) => 1,
+            StageSpec::ExtractFeatures(_) => 1,
+            StageSpec::Train(_) => 1,
+            StageSpec::TrainLogistic(_) => 1,
+            StageSpec::OversampleEval(_) => 1,
+            StageSpec::Evaluate(_) => 1,
+        }
+    }
+
+    /// Every input that the parameters name. An input's name is its place in the stage, as dotted keys.
+    pub fn inputs(&self) -> Vec<InputUse<'_>> {
+        match self {
+            StageSpec::Pack(spec) => spec.inputs(),
+            StageSpec::ComputeMean(spec) => spec.inputs(),
+            StageSpec::ExtractFeatures(spec) => spec.inputs(),
+            StageSpec::Train(spec) => spec.inputs(),
+            StageSpec::TrainLogistic(spec) => spec.inputs(),
+            StageSpec::OversampleEval(spec) => spec.inputs(),
+            StageSpec::Evaluate(spec) => spec.inputs(),
+        }
+    }
+
+    /// The outputs with these parameters, the main one first.
+    pub fn outputs(&self) -> Vec<OutputDecl> {
+        match self {
+            StageSpec::Pack(spec) => spec.outputs(),
+            StageSpec::ComputeMean(spec) => spec.outputs(),
+            StageSpec::ExtractFeatures(spec) => spec.outputs(),
+            StageSpec::Train(spec) => spec.outputs(),
+            StageSpec::TrainLogistic(spec) => spec.outputs(),
+            StageSpec::OversampleEval(spec) => spec.outputs(),
+            StageSpec::Evaluate(spec) => spec.outputs(),
+        }
+    }
+
+    /// Values that cannot work, as far as the parameters alone tell.
+    pub fn check(&self) -> Vec<ParameterProblem> {
+        match self {
+            StageSpec::Pack(spec) => spec.check(),
+            StageSpec::ComputeMean(spec) => spec.check(),
+            StageSpec::ExtractFeatures(spec) => spec.check(),
+            StageSpec::Train(spec) => spec.check(),
+            StageSpec::TrainLogistic(spec) => spec.check(),
+            StageSpec::OversampleEval(spec) => spec.check(),
+            StageSpec::Evaluate(spec) => spec.check(),
+        }
+    }
+
+    /// Whether the work is done by the worker, the program that has libtorch.
+    pub fn needs_worker(&self) -> bool {
+        match self {
+            StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) => false,
+            StageSpec::Evaluate(spec) => spec.images.is_some(),
+            StageSpec::ExtractFeatures(_) | StageSpec::Train(_) | StageSpec::OversampleEval(_) => true,
+        }
+    }
+}
+
+/// Runs a stage that needs no network, in this process.
+pub fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
+    match &job.spec {
+        StageSpec::Pack(spec) => pack::run(spec, job, context),
+        StageSpec::ComputeMean(spec) => compute_mean::run(spec, job, context),
+        StageSpec::TrainLogistic(spec) => train_logistic::run(spec, job, context),
+        StageSpec::Evaluate(spec) if spec.features.is_some() => evaluate::run(job, context),
+        StageSpec::Evaluate(_) | StageSpec::ExtractFeatures(_) | StageSpec::Train(_) | StageSpec::OversampleEval(_) => {
+            Err(StageError::Invalid(format!("stage {} is the worker's to run", job.stage)))
+        }
+    }
+}

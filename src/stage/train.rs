@@ -1,0 +1,194 @@
+//! `train` for networks: parameters, inputs and outputs. The worker does the work.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference};
+
+/// Trains a network on packed images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Train {
+    /// The images to learn from.
+    pub train: Reference,
+    /// Images to measure loss and accuracy on after every epoch.
+    pub val: Option<Reference>,
+    /// The mean that is subtracted from every image, in 0–255 units.
+    pub mean: Option<Reference>,
+    /// The network.
+    pub model: Network,
+    /// What the network sees of an image.
+    pub input: InputRule,
+    /// How training images are varied.
+    #[serde(default)]
+    pub augment: Augment,
+    /// How weights are updated.
+    pub optimizer: Optimizer,
+    /// How often every training image is seen.
+    #[schemars(range(min = 1))]
+    pub epochs: u32,
+    /// Images per step.
+    #[schemars(range(min = 1))]
+    pub batch: u32,
+}
+
+/// A network and its options. The number of classes comes from the images.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Network {
+    /// AlexNet with batch normalisation after every activation.
+    Alexnet {
+        /// Factor of the penalty `l2 * sum(w^2)` on the kernels of convolutions and dense layers.
+        #[serde(default = "Network::alexnet_l2")]
+        #[schemars(range(min = 0.0))]
+        l2: f64,
+    },
+    /// MiniGoogLeNet, for 32×32 images.
+    MiniGooglenet {
+        /// Factor of the penalty `l2 * sum(w^2)` on the kernels of convolutions and dense layers.
+        #[serde(default)]
+        #[schemars(range(min = 0.0))]
+        l2: f64,
+    },
+}
+
+/// How packed images become network inputs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct InputRule {
+    /// Side of the network's input, in pixels.
+    #[schemars(range(min = 1, max = 4096))]
+    pub size: u32,
+    /// What is taken of a training image.
+    #[serde(default)]
+    pub train: TrainView,
+    /// What is taken of an image when the network is evaluated.
+    #[serde(default)]
+    pub eval: EvalView,
+    /// Factor that pixels are multiplied with after the mean is subtracted; 1 leaves them in 0–255 units.
+    #[serde(default = "InputRule::unscaled")]
+    pub scale: f64,
+}
+
+/// What is taken of a training image that is larger than the input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrainView {
+    /// A square at a random place, another in every epoch.
+    #[default]
+    RandomCrop,
+    /// The whole image, made smaller.
+    Resize,
+}
+
+/// What is taken of an image that is larger than the input when a network is evaluated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvalView {
+    /// The whole image, made smaller.
+    #[default]
+    Resize,
+    /// The square in the middle.
+    CenterCrop,
+}
+
+/// Random variations of training images, drawn anew for every image in every epoch.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Augment {
+    /// Mirror every second image.
+    #[serde(default)]
+    pub horizontal_flip: bool,
+}
+
+/// How weights are updated from gradients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Optimizer {
+    /// Stochastic gradient descent.
+    Sgd {
+        /// Learning rate.
+        #[schemars(range(min = 0.0))]
+        lr: f64,
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        momentum: f64,
+        #[serde(default)]
+        nesterov: bool,
+    },
+    /// Adam (Kingma and Ba, 2015).
+    Adam {
+        /// Learning rate.
+        #[schemars(range(min = 0.0))]
+        lr: f64,
+        #[serde(default = "Optimizer::adam_beta1")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        beta1: f64,
+        #[serde(default = "Optimizer::adam_beta2")]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        beta2: f64,
+        #[serde(default = "Optimizer::adam_eps")]
+        #[schemars(range(min = 0.0))]
+        eps: f64,
+    },
+}
+
+impl Train {
+    pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
+        let mut inputs = vec![InputUse::reference("train", &self.train, &[ArtifactType::Images])];
+        inputs.extend(self.val.as_ref().map(|val| InputUse::reference("val", val, &[ArtifactType::Images])));
+        inputs.extend(self.mean.as_ref().map(|mean| InputUse::reference("mean", mean, &[ArtifactType::Mean])));
+        inputs
+    }
+
+    pub(super) fn outputs(&self) -> Vec<OutputDecl> {
+        vec![
+            OutputDecl { name: "model", artifact: ArtifactType::Model, file: "model.safetensors" },
+            OutputDecl { name: "history", artifact: ArtifactType::History, file: "history.json" },
+        ]
+    }
+
+    pub(super) fn check(&self) -> Vec<ParameterProblem> {
+        Vec::new()
+    }
+}
+
+impl Network {
+    /// The penalty's factor.
+    pub fn l2(&self) -> f64 {
+        match self {
+            Network::Alexnet { l2 } | Network::MiniGooglenet { l2 } => *l2,
+        }
+    }
+
+    fn alexnet_l2() -> f64 {
+        2e-4
+    }
+}
+
+impl InputRule {
+    fn unscaled() -> f64 {
+        1.0
+    }
+}
+
+impl Optimizer {
+    /// The initial learning rate.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr, .. } => *lr,
+        }
+    }
+
+    fn adam_beta1() -> f64 {
+        0.9
+    }
+
+    fn adam_beta2() -> f64 {
+        0.999
+    }
+
+    fn adam_eps() -> f64 {
+        1e-8
+    }
+}

@@ -2,8 +2,14 @@
 //!
 //! Knows nothing of stages, manifests or where anything is stored.
 
+mod change;
 mod digest;
+mod fingerprint;
 mod id;
+mod tree;
 
+pub use change::Change;
 pub use digest::{Digest, Hasher, ParseDigestError};
+pub use fingerprint::{ActionKey, Fingerprint};
 pub use id::{StageId, StageIdError};
+pub use tree::{Listing, ListingDiff, SourceFile};

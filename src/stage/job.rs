@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::artifact::ArtifactError;
 use crate::event::StageEvent;
-use crate::key::{Digest, StageId};
+use crate::key::{SourceFile, StageId};
 use crate::stage::StageSpec;
 
 /// Everything that a stage needs to run. The worker reads it as JSON.
@@ -37,14 +37,6 @@ pub enum JobInput {
         root: PathBuf,
         files: Vec<SourceFile>,
     },
-}
-
-/// A file in a folder of images.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceFile {
-    /// Relative to the folder, with `/` between names.
-    pub path: String,
-    pub digest: Digest,
 }
 
 /// Where networks run.

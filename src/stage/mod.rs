@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
-pub use job::{Device, JobInput, SkippedImage, SourceFile, StageContext, StageError, StageJob, StageOutput};
+pub use job::{Device, JobInput, SkippedImage, StageContext, StageError, StageJob, StageOutput};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};

@@ -1,0 +1,95 @@
+//! Why a stage runs, as data. Text and JSON are made from it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::key::{Digest, ListingDiff};
+
+/// One reason why a stage has to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "kebab-case")]
+pub enum Change {
+    /// No earlier result of this stage is known.
+    NeverRan,
+    /// The user asked for it.
+    Forced,
+    /// An earlier result has this key, but its files are gone or damaged.
+    Lost {
+        output: String,
+    },
+    Kind {
+        old: String,
+        new: String,
+    },
+    /// packtrain computes this kind differently than before.
+    Version {
+        old: String,
+        new: String,
+    },
+    /// A parameter; `None` where it was or is not given.
+    Parameter {
+        path: String,
+        old: Option<Value>,
+        new: Option<Value>,
+    },
+    /// The content of an input; `None` where it was or is not given.
+    Input {
+        name: String,
+        old: Option<Digest>,
+        new: Option<Digest>,
+    },
+    /// The images of a folder.
+    Files {
+        name: String,
+        diff: ListingDiff,
+    },
+    Seed {
+        old: Option<u64>,
+        new: Option<u64>,
+    },
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Change::NeverRan => f.write_str("it has not run before"),
+            Change::Forced => f.write_str("it was asked for"),
+            Change::Lost { output } => write!(f, "its earlier output `{output}` is gone or damaged"),
+            Change::Kind { old, new } => write!(f, "kind {old} → {new}"),
+            Change::Version { old, new } => write!(f, "packtrain's version of this kind {old} → {new}"),
+            Change::Parameter { path, old, new } => write!(f, "{path} {} → {}", Shown(old), Shown(new)),
+            Change::Input { name, old: Some(_), new: Some(_) } => write!(f, "input `{name}` has other content"),
+            Change::Input { name, old: None, .. } => write!(f, "input `{name}` is new"),
+            Change::Input { name, new: None, .. } => write!(f, "input `{name}` is no longer given"),
+            Change::Files { name, diff } => write!(f, "input `{name}`: {diff}"),
+            Change::Seed { old, new } => write!(f, "seed {} → {}", Shown(old), Shown(new)),
+        }
+    }
+}
+
+/// An optional value as people read it.
+struct Shown<'a, T>(&'a Option<T>);
+
+impl<T: fmt::Display> fmt::Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("(none)"),
+        }
+    }
+}
+
+impl fmt::Display for ListingDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [(&self.added, "added"), (&self.removed, "removed"), (&self.changed, "changed")];
+        let mut separator = "";
+        for (paths, what) in parts.into_iter().filter(|(paths, _)| !paths.is_empty()) {
+            let noun = if paths.len() == 1 { "image" } else { "images" };
+            write!(f, "{separator}{} {noun} {what}", paths.len())?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! A folder of files as content: the sorted list of its relative paths and digests.
+//!
+//! Knows nothing of how the files were found or of where the folder lies.
+
+use std::cmp::Ordering;
+
+use serde::{Deserialize, Serialize};
+
+use crate::key::Digest;
+
+/// A file in a folder of images.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceFile {
+    /// Relative to the folder, with `/` between names.
+    pub path: String,
+    pub digest: Digest,
+}
+
+/// The files of a folder, sorted by path. Its text form, one `digest path` a line, is what the folder's digest is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    files: Vec<SourceFile>,
+}
+
+/// How a listing differs from an earlier one, as paths.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListingDiff {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub changed: Vec<String>,
+}
+
+impl Listing {
+    /// A listing of `files`, which are put in order.
+    pub fn new(mut files: Vec<SourceFile>) -> Listing {
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Listing { files }
+    }
+
+    /// The files in order.
+    pub fn files(&self) -> &[SourceFile] {
+        &self.files
+    }
+
+    /// The text form. A line break in a path is written as `\n` and a backslash as `\\`.
+    pub fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.files.len() * 96);
+        for file in &self.files {
+            text.push_str(&file.digest.to_string());
+            text.push(' ');
+            text.push_str(&file.path.replace('\\', "\\\\").replace('\n', "\\n"));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Reads the text form; `None` if it is not one.
+    pub fn parse(text: &str) -> Option<Listing> {
+        let files = text.lines().map(parse_line).collect::<Option<Vec<_>>>()?;
+        Some(Listing { files })
+    }
+
+    /// The digest of the text form.
+    pub fn digest(&self) -> Digest {
+        Digest::of_bytes(self.to_text().as_bytes())
+    }
+
+    /// How this listing differs from an earlier one.
+    pub fn diff_from(&self, earlier: &Listing) -> ListingDiff {
+        let mut diff = ListingDiff::default();
+        let (mut new, mut old) = (self.files.iter().peekable(), earlier.files.iter().peekable());
+        loop {
+            let order = match (new.peek(), old.peek()) {
+                (None, None) => return diff,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(new), Some(old)) => new.path.cmp(&old.path),
+            };
+            let (added, removed) = match order {
+                Ordering::Less => (new.next(), None),
+                Ordering::Greater => (None, old.next()),
+                Ordering::Equal => (new.next(), old.next()),
+            };
+            match (added, removed) {
+                (Some(file), None) => diff.added.push(file.path.clone()),
+                (None, Some(file)) => diff.removed.push(file.path.clone()),
+                (Some(new), Some(old)) if new.digest != old.digest => diff.changed.push(new.path.clone()),
+                _ => {}
+            }
+        }
+    }
+}
+
+fn parse_line(line: &str) -> Option<SourceFile> {
+    let (digest, path) = line.split_once(' ')?;
+    Some(SourceFile { path: unescape(path), digest: digest.parse().ok()? })
+}
+
+fn unescape(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => out.push(if chars.next() == Some('n') { '\n' } else { '\\' }),
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listing(files: &[(&str, &str)]) -> Listing {
+        Listing::new(
+            files.iter().map(|(path, content)| SourceFile { path: (*path).into(), digest: Digest::of_bytes(content.as_bytes()) }).collect(),
+        )
+    }
+
+    #[test]
+    fn a_listing_survives_its_text_form_whatever_the_paths() {
+        let odd = listing(&[("a b.jpg", "1"), ("line\nbreak.jpg", "2"), ("back\\slash\\n.jpg", "3")]);
+        assert_eq!(Listing::parse(&odd.to_text()), Some(odd));
+    }
+
+    #[test]
+    fn a_diff_names_what_was_added_removed_and_changed() {
+        let old = listing(&[("a", "1"), ("b", "2"), ("d", "4")]);
+        let new = listing(&[("a", "1"), ("b", "other"), ("c", "3")]);
+        let expected = ListingDiff { added: vec!["c".into()], removed: vec!["d".into()], changed: vec!["b".into()] };
+        assert_eq!(new.diff_from(&old), expected);
+    }
+}

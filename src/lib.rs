@@ -35,6 +35,7 @@ pub mod key;
 pub mod event;
 
 pub mod artifact;
+pub mod cache;
 pub mod stage;
 
 pub mod manifest;

@@ -23,8 +23,10 @@ pub struct ParseDigestError(String);
 #[derive(Debug, Clone)]
 pub struct Hasher(blake3::Hasher);
 
-/// Files are read in pieces of this size. Plain reads beat memory maps for the many small files of a data set.
-const READ_SIZE: usize = 256 * 1024;
+/// From this size on a file is mapped and hashed by all threads. Plain reads beat maps for the many small files of a data set.
+const LARGE_FILE: u64 = 4 * 1024 * 1024;
+
+const READ_SIZE: usize = 64 * 1024;
 
 impl Digest {
     /// The digest of bytes in memory.
@@ -36,6 +38,10 @@ impl Digest {
     pub fn of_file(path: &Path) -> io::Result<Digest> {
         let mut file = File::open(path)?;
         let mut hasher = blake3::Hasher::new();
+        if file.metadata()?.len() >= LARGE_FILE {
+            hasher.update_mmap_rayon(path)?;
+            return Ok(Digest(*hasher.finalize().as_bytes()));
+        }
         let mut buffer = vec![0; READ_SIZE];
         loop {
             match file.read(&mut buffer)? {

@@ -1,0 +1,115 @@
+//! Action records: what a stage once gave for a key. And the heads: which key each stage of a pipeline last had.
+
+use std::collections::BTreeMap;
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::store::write_atomically;
+use crate::cache::{Cache, CacheError, ObjectState};
+use crate::key::{ActionKey, Digest, Fingerprint, StageId};
+use crate::stage::StageOutput;
+
+/// The version of the record's layout; a record of another version is a miss.
+const FORMAT: u32 = 1;
+
+/// The result of one action.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActionRecord {
+    pub format: u32,
+    pub fingerprint: Fingerprint,
+    /// By the output's name.
+    pub outputs: BTreeMap<String, StoredFile>,
+    /// In the order in which the stage reported them.
+    pub metrics: Vec<Metric>,
+    pub result: StageOutput,
+    pub provenance: Provenance,
+}
+
+/// A file of the store under the name that users see.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    pub file: String,
+    pub digest: Digest,
+    pub size: u64,
+}
+
+/// A number that a stage reported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub name: String,
+    pub value: f64,
+}
+
+/// Where a result comes from. Never part of a key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// packtrain's version.
+    pub tool: String,
+    pub pipeline: String,
+    pub stage: StageId,
+    /// When the stage ended, RFC 3339.
+    pub finished: String,
+    pub seconds: f64,
+}
+
+impl ActionRecord {
+    /// A record of the present format.
+    pub fn new(fingerprint: Fingerprint, outputs: BTreeMap<String, StoredFile>, provenance: Provenance) -> ActionRecord {
+        ActionRecord { format: FORMAT, fingerprint, outputs, metrics: Vec::new(), result: StageOutput::default(), provenance }
+    }
+}
+
+impl Cache {
+    /// The record for a key, if there is one that can be read.
+    pub fn action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
+        let path = self.action_path(key);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CacheError { path, source }),
+        };
+        let record: Option<ActionRecord> = serde_json::from_slice(&bytes).ok();
+        Ok(record.filter(|record| record.format == FORMAT && record.fingerprint.key() == *key))
+    }
+
+    /// Publishes a record. Every object that it names must be in the store.
+    pub fn publish(&self, record: &ActionRecord) -> Result<(), CacheError> {
+        let path = self.action_path(&record.fingerprint.key());
+        let bytes = serde_json::to_vec_pretty(record).map_err(|error| CacheError { path: path.clone(), source: error.into() })?;
+        write_atomically(&path, &bytes)
+    }
+
+    /// The first output of a record whose object is missing or damaged; a damaged one is taken away.
+    pub fn lost_output(&self, record: &ActionRecord) -> Result<Option<String>, CacheError> {
+        for (name, output) in &record.outputs {
+            match self.store.state(&output.digest, &self.memo)? {
+                ObjectState::Sound => continue,
+                ObjectState::Missing => {}
+                ObjectState::Damaged => self.store.remove(&output.digest)?,
+            }
+            return Ok(Some(name.clone()));
+        }
+        Ok(None)
+    }
+
+    /// The key that each stage of a pipeline last had, to explain the next one by.
+    pub fn heads(&self, pipeline: &str) -> BTreeMap<StageId, ActionKey> {
+        fs::read(self.heads_path(pipeline)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+    }
+
+    /// Replaces the heads of a pipeline.
+    pub fn set_heads(&self, pipeline: &str, heads: &BTreeMap<StageId, ActionKey>) -> Result<(), CacheError> {
+        let path = self.heads_path(pipeline);
+        let bytes = serde_json::to_vec_pretty(heads).map_err(|error| CacheError { path: path.clone(), source: error.into() })?;
+        write_atomically(&path, &bytes)
+    }
+
+    fn action_path(&self, key: &ActionKey) -> std::path::PathBuf {
+        self.root.join("actions").join(format!("{key}.json"))
+    }
+
+    fn heads_path(&self, pipeline: &str) -> std::path::PathBuf {
+        self.root.join("heads").join(format!("{pipeline}.json"))
+    }
+}

@@ -1,0 +1,187 @@
+//! The digests of files that were read before, by the file's identity, so that an unchanged file is not read again.
+//!
+//! The file is a sorted table of fixed-size entries with a digest of itself at the end: it is read in one go, and one
+//! that is cut off or damaged counts as empty. An entry is only kept if its file had settled when it was read (see
+//! [`FileIdentity`]), as git's index does with its racy entries.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::{fs, io};
+
+use crate::cache::identity::now;
+use crate::cache::store::write_atomically;
+use crate::cache::{CacheError, FileIdentity};
+use crate::key::Digest;
+
+/// The memo of one state folder. Shared between threads.
+#[derive(Debug)]
+pub struct Memo {
+    path: PathBuf,
+    /// As read, sorted by device and inode.
+    entries: Vec<Entry>,
+    /// Since then.
+    fresh: Mutex<BTreeMap<(u64, u64), Entry>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    identity: FileIdentity,
+    digest: Digest,
+}
+
+const MAGIC: &[u8; 16] = b"packtrain memo 1";
+const ENTRY_SIZE: usize = 5 * 8 + 32;
+
+impl Memo {
+    pub(super) fn open(path: PathBuf) -> Memo {
+        let entries = fs::read(&path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
+        Memo { path, entries, fresh: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// The digest of a file and the identity that it had before it was read.
+    pub fn digest(&self, path: &Path) -> io::Result<(Digest, FileIdentity)> {
+        let identity = FileIdentity::of(path)?;
+        if let Some(digest) = self.lookup(&identity) {
+            return Ok((digest, identity));
+        }
+        let started = now();
+        let digest = Digest::of_file(path)?;
+        if identity.is_settled(started) {
+            self.insert(Entry { identity, digest });
+        }
+        Ok((digest, identity))
+    }
+
+    /// Remembers the digest of a file that only packtrain writes, which has therefore settled.
+    pub(super) fn remember(&self, path: &Path, digest: Digest) -> io::Result<()> {
+        self.insert(Entry { identity: FileIdentity::of(path)?, digest });
+        Ok(())
+    }
+
+    /// Writes the memo if anything was learnt.
+    pub fn save(&self) -> Result<(), CacheError> {
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let mut all: BTreeMap<(u64, u64), Entry> = self.entries.iter().map(|entry| (entry.place(), *entry)).collect();
+        all.extend(fresh.iter().map(|(place, entry)| (*place, *entry)));
+        write_atomically(&self.path, &serialize(all.values()))
+    }
+
+    fn lookup(&self, identity: &FileIdentity) -> Option<Digest> {
+        let place = (identity.device, identity.inode);
+        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
+        let known = || self.entries.binary_search_by_key(&place, Entry::place).ok().map(|index| self.entries[index]);
+        fresh.or_else(known).filter(|entry| entry.identity == *identity).map(|entry| entry.digest)
+    }
+
+    fn insert(&self, entry: Entry) {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.place(), entry);
+    }
+}
+
+impl Entry {
+    fn place(&self) -> (u64, u64) {
+        (self.identity.device, self.identity.inode)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let FileIdentity { device, inode, size, mtime, ctime } = self.identity;
+        for number in [device, inode, size, mtime.cast_unsigned(), ctime.cast_unsigned()] {
+            out.extend(number.to_le_bytes());
+        }
+        out.extend(self.digest.as_bytes());
+    }
+
+    fn read(bytes: &[u8; ENTRY_SIZE]) -> Entry {
+        let (words, _) = bytes.as_chunks::<8>();
+        let number = |index: usize| u64::from_le_bytes(words[index]);
+        let identity = FileIdentity {
+            device: number(0),
+            inode: number(1),
+            size: number(2),
+            mtime: number(3).cast_signed(),
+            ctime: number(4).cast_signed(),
+        };
+        let mut digest = [0; 32];
+        digest.copy_from_slice(&bytes[40..]);
+        Entry { identity, digest: digest.into() }
+    }
+}
+
+fn serialize<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
+    let mut bytes = MAGIC.to_vec();
+    entries.for_each(|entry| entry.write(&mut bytes));
+    let digest = Digest::of_bytes(&bytes);
+    bytes.extend(digest.as_bytes());
+    bytes
+}
+
+fn parse(bytes: &[u8]) -> Option<Vec<Entry>> {
+    let (content, digest) = bytes.split_last_chunk::<32>()?;
+    if Digest::of_bytes(content) != Digest::from(*digest) {
+        return None;
+    }
+    let (entries, rest) = content.strip_prefix(MAGIC)?.as_chunks::<ENTRY_SIZE>();
+    rest.is_empty().then(|| entries.iter().map(Entry::read).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use super::*;
+
+    fn old_file(folder: &Path, content: &str) -> PathBuf {
+        let path = folder.join("file");
+        fs::write(&path, content).unwrap();
+        std::thread::sleep(Duration::from_millis(40));
+        path
+    }
+
+    #[test]
+    fn a_memo_remembers_across_runs_and_notices_every_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = old_file(folder.path(), "one");
+        let memo = Memo::open(folder.path().join("index"));
+        let (one, _) = memo.digest(&file).unwrap();
+        memo.save().unwrap();
+
+        let memo = Memo::open(folder.path().join("index"));
+        assert_eq!(memo.lookup(&FileIdentity::of(&file).unwrap()), Some(one));
+
+        fs::write(&file, "two").unwrap();
+        let mtime = SystemTime::now() - Duration::from_secs(3600);
+        fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
+        assert_eq!(memo.digest(&file).unwrap().0, Digest::of_bytes(b"two"), "an older mtime and the same size hide nothing");
+    }
+
+    #[test]
+    fn a_file_that_was_just_written_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "one").unwrap();
+        let memo = Memo::open(folder.path().join("index"));
+        memo.digest(&file).unwrap();
+        assert_eq!(memo.lookup(&FileIdentity::of(&file).unwrap()), None);
+    }
+
+    #[test]
+    fn a_damaged_memo_counts_as_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = old_file(folder.path(), "one");
+        let index = folder.path().join("index");
+        let memo = Memo::open(index.clone());
+        memo.digest(&file).unwrap();
+        memo.save().unwrap();
+        let intact = fs::read(&index).unwrap();
+        for position in 0..intact.len() {
+            let mut bytes = intact.clone();
+            bytes[position] ^= 1;
+            assert_eq!(parse(&bytes), None);
+            assert_eq!(parse(&intact[..position]), None);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! The state folder `.packtrain/`: action records, the object store, the digest memo, locks and scratch folders.
+//!
+//! The only module that knows the folder's layout. Knows nothing of pipelines or of what a stage does. Every file is
+//! written under a temporary name, synced and renamed; an action record is written after every object that it names, so
+//! that a cache cut off at any instant holds only whole truths.
+
+mod action;
+mod error;
+mod identity;
+mod lock;
+mod memo;
+mod outputs;
+mod store;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+pub use action::{ActionRecord, Metric, Provenance, StoredFile};
+pub use error::CacheError;
+pub use identity::FileIdentity;
+pub use lock::ActionLock;
+pub use memo::Memo;
+pub use outputs::place;
+pub use store::{ObjectState, ObjectStore};
+
+/// The cache of a project.
+#[derive(Debug)]
+pub struct Cache {
+    root: PathBuf,
+    store: ObjectStore,
+    memo: Memo,
+}
+
+/// The name of the state folder.
+pub const STATE_FOLDER: &str = ".packtrain";
+
+impl Cache {
+    /// Opens the state folder, which is made where it does not exist.
+    pub fn open(root: &Path) -> Result<Cache, CacheError> {
+        for folder in ["objects", "actions", "heads", "runs", "work"] {
+            let path = root.join(folder);
+            if !path.is_dir() {
+                fs::create_dir_all(&path).map_err(CacheError::io(&path))?;
+            }
+        }
+        let store = ObjectStore::new(root.join("objects"), root.join("work"));
+        Ok(Cache { root: root.to_owned(), store, memo: Memo::open(root.join("index")) })
+    }
+
+    /// The files by content.
+    pub fn store(&self) -> &ObjectStore {
+        &self.store
+    }
+
+    /// The digests of files that did not change.
+    pub fn memo(&self) -> &Memo {
+        &self.memo
+    }
+
+    /// Where run records are kept.
+    pub fn runs(&self) -> PathBuf {
+        self.root.join("runs")
+    }
+}

@@ -1,0 +1,109 @@
+//! The object store: files by the digest of their content, read-only.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::cache::{CacheError, Memo};
+use crate::key::Digest;
+
+/// The folder `objects/`.
+#[derive(Debug)]
+pub struct ObjectStore {
+    objects: PathBuf,
+    /// On the same file system, for files on their way.
+    work: PathBuf,
+}
+
+/// What a look at an object found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectState {
+    Sound,
+    Missing,
+    /// Its content is not what its name says.
+    Damaged,
+}
+
+impl ObjectStore {
+    pub(super) fn new(objects: PathBuf, work: PathBuf) -> ObjectStore {
+        ObjectStore { objects, work }
+    }
+
+    /// Where an object lies, whether or not it is there.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        let (folder, rest) = name.split_at(2);
+        self.objects.join(folder).join(rest)
+    }
+
+    /// Moves a finished file of the scratch folder into the store.
+    pub fn insert(&self, file: &Path, memo: &Memo) -> Result<Digest, CacheError> {
+        let digest = Digest::of_file(file).map_err(CacheError::io(file))?;
+        let target = self.path(&digest);
+        fs::set_permissions(file, Permissions::from_mode(0o444)).map_err(CacheError::io(file))?;
+        File::open(file).and_then(|open| open.sync_all()).map_err(CacheError::io(file))?;
+        make_parent(&target)?;
+        fs::rename(file, &target).map_err(CacheError::io(&target))?;
+        sync_parent(&target)?;
+        memo.remember(&target, digest).map_err(CacheError::io(&target))?;
+        Ok(digest)
+    }
+
+    /// Stores bytes from memory.
+    pub fn insert_bytes(&self, bytes: &[u8], memo: &Memo) -> Result<Digest, CacheError> {
+        let digest = Digest::of_bytes(bytes);
+        if self.path(&digest).exists() {
+            return Ok(digest);
+        }
+        let mut file = tempfile::NamedTempFile::new_in(&self.work).map_err(CacheError::io(&self.work))?;
+        file.write_all(bytes).map_err(CacheError::io(file.path()))?;
+        let (_, path) = file.keep().map_err(|error| CacheError { path: self.work.clone(), source: error.error })?;
+        self.insert(&path, memo)
+    }
+
+    /// Looks at an object; reads it only if its identity is unknown.
+    pub fn state(&self, digest: &Digest, memo: &Memo) -> Result<ObjectState, CacheError> {
+        let path = self.path(digest);
+        match memo.digest(&path) {
+            Ok((found, _)) if found == *digest => Ok(ObjectState::Sound),
+            Ok(_) => Ok(ObjectState::Damaged),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(ObjectState::Missing),
+            Err(source) => Err(CacheError { path, source }),
+        }
+    }
+
+    /// The content of a small object; `None` if it is missing or damaged.
+    pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
+        fs::read(self.path(digest)).ok().filter(|bytes| Digest::of_bytes(bytes) == *digest)
+    }
+
+    /// Takes a damaged object away, so that it is missing.
+    pub fn remove(&self, digest: &Digest) -> Result<(), CacheError> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError { path, source: error }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Replaces a file by new content, which is there whole or not at all.
+pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+    make_parent(path)?;
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(CacheError::io(folder))?;
+    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(CacheError::io(path))?;
+    file.persist(path).map_err(|error| CacheError { path: path.to_owned(), source: error.error })?;
+    sync_parent(path)
+}
+
+pub(super) fn make_parent(path: &Path) -> Result<(), CacheError> {
+    path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(CacheError::io(folder)))
+}
+
+/// A rename is only durable once the folder is.
+fn sync_parent(path: &Path) -> Result<(), CacheError> {
+    let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all()).map_err(CacheError::io(folder));
+    path.parent().map_or(Ok(()), sync)
+}

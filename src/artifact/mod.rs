@@ -7,6 +7,7 @@ mod evaluation;
 mod features;
 mod history;
 mod images;
+mod json;
 mod mean;
 mod model;
 mod picture;

@@ -1,8 +1,13 @@
-//! What a running stage says of itself. The only language between the code that works and the code that reports.
+//! What a running stage and a running pipeline say of themselves. The only language between the code that works and the
+//! code that reports.
 //!
 //! Knows nothing of terminals, files or processes.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
+
+use crate::key::{ActionKey, Change, StageId};
 
 /// Something that happened inside a stage. Travels from the worker as JSON too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,8 +61,102 @@ pub struct EpochMetrics {
     pub images_per_second: f64,
 }
 
-/// Where a stage sends its events.
-pub type EventSink<'a> = &'a mut dyn FnMut(StageEvent);
+/// What a stage leaves besides its files.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageOutput {
+    /// Images that could not be read and were left out, with `on-error: skip`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<SkippedImage>,
+    /// The device that networks ran on, where one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// An image that was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedImage {
+    pub path: String,
+    pub reason: String,
+}
+
+/// Something that happened in a run. The events of a run, in order, tell all of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum RunEvent {
+    /// The first event. `stages` are in the order in which they will be looked at.
+    RunStarted {
+        run: String,
+        pipeline: String,
+        stages: Vec<StageId>,
+    },
+    /// Another process is running the same action; this run waits for it.
+    StageWaiting {
+        stage: StageId,
+        holder: String,
+    },
+    /// A stage begins, for these reasons.
+    StageStarted {
+        stage: StageId,
+        kind: String,
+        changes: Vec<Change>,
+    },
+    /// A running stage says something.
+    Stage {
+        stage: StageId,
+        said: StageEvent,
+    },
+    /// A stage's earlier result is still right.
+    StageReused(StageResult),
+    /// A stage ran to its end.
+    StageFinished(StageResult),
+    StageFailed {
+        stage: StageId,
+        error: String,
+    },
+    /// A stage was not looked at, because `needs` did not finish or the run was to stop.
+    StageNotRun {
+        stage: StageId,
+        needs: Option<StageId>,
+    },
+    /// The last event.
+    RunFinished {
+        outcome: RunOutcome,
+        seconds: f64,
+    },
+}
+
+/// What a stage gave, now or earlier.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageResult {
+    pub stage: StageId,
+    pub kind: String,
+    pub key: ActionKey,
+    /// How long the stage ran; of a reused one, when it did.
+    pub seconds: f64,
+    pub metrics: Vec<Metric>,
+    pub output: StageOutput,
+    /// The files, where users find them.
+    pub files: Vec<PathBuf>,
+    /// Inputs that changed while the stage ran: its result was not cached.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unstable_inputs: Vec<PathBuf>,
+}
+
+/// A number that a stage reported.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    pub name: String,
+    pub value: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    Succeeded,
+    Failed,
+    Interrupted,
+}
 
 impl Unit {
     /// The plural, for people.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::store::write_atomically;
 use crate::cache::{Cache, CacheError, ObjectState};
+use crate::event::{Metric, StageOutput};
 use crate::key::{ActionKey, Digest, Fingerprint, StageId};
-use crate::stage::StageOutput;
 
 /// The version of the record's layout; a record of another version is a miss.
 const FORMAT: u32 = 1;
@@ -32,13 +32,6 @@ pub struct StoredFile {
     pub file: String,
     pub digest: Digest,
     pub size: u64,
-}
-
-/// A number that a stage reported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metric {
-    pub name: String,
-    pub value: f64,
 }
 
 /// Where a result comes from. Never part of a key.

@@ -15,7 +15,7 @@ mod store;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use action::{ActionRecord, Metric, Provenance, StoredFile};
+pub use action::{ActionRecord, Provenance, StoredFile};
 pub use error::CacheError;
 pub use identity::FileIdentity;
 pub use lock::ActionLock;

@@ -50,24 +50,6 @@ pub enum Device {
     Cuda(usize),
 }
 
-/// What a stage leaves besides its files.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct StageOutput {
-    /// Images that could not be read and were left out, with `on-error: skip`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<SkippedImage>,
-    /// The device that networks ran on, where one did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<String>,
-}
-
-/// An image that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedImage {
-    pub path: String,
-    pub reason: String,
-}
-
 /// Why a stage could not finish.
 #[derive(Debug, Error)]
 pub enum StageError {

@@ -15,11 +15,13 @@ mod train;
 mod train_logistic;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+pub use crate::event::{SkippedImage, StageOutput};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
-pub use job::{Device, JobInput, SkippedImage, StageContext, StageError, StageJob, StageOutput};
+pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
@@ -78,6 +80,32 @@ impl StageSpec {
             StageSpec::OversampleEval(_) => 1,
             StageSpec::Evaluate(_) => 1,
         }
+    }
+
+    /// Whether the seed decides anything.
+    pub fn uses_seed(&self) -> bool {
+        match self {
+            StageSpec::Pack(_) | StageSpec::Train(_) => true,
+            StageSpec::ComputeMean(_)
+            | StageSpec::ExtractFeatures(_)
+            | StageSpec::TrainLogistic(_)
+            | StageSpec::OversampleEval(_)
+            | StageSpec::Evaluate(_) => false,
+        }
+    }
+
+    /// The parameters as the action key has them: defaults filled in, every input's place null, the kind left out.
+    pub fn parameters(&self) -> Result<Value, serde_json::Error> {
+        let mut parameters = serde_json::to_value(self)?;
+        for input in self.inputs() {
+            if let Some(place) = parameters.pointer_mut(&format!("/{}", input.name.replace('.', "/"))) {
+                *place = Value::Null;
+            }
+        }
+        if let Value::Object(map) = &mut parameters {
+            map.shift_remove("kind");
+        }
+        Ok(parameters)
     }
 
     /// Every input that the parameters name. An input's name is its place in the stage, as dotted keys.

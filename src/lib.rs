@@ -35,8 +35,14 @@ pub mod key;
 pub mod event;
 
 pub mod artifact;
-pub mod cache;
 pub mod stage;
+
+pub mod cache;
+pub mod record;
 
 pub mod manifest;
 pub mod protocol;
+
+pub mod plan;
+
+pub mod exec;

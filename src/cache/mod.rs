@@ -7,6 +7,7 @@
 mod action;
 mod error;
 mod identity;
+mod locate;
 mod lock;
 mod memo;
 mod outputs;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 pub use action::{ActionRecord, Provenance, StoredFile};
 pub use error::CacheError;
 pub use identity::FileIdentity;
+pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;
 pub use outputs::place;

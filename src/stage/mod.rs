@@ -7,6 +7,7 @@
 mod compute_mean;
 mod evaluate;
 mod extract_features;
+mod image_folder;
 mod job;
 mod oversample_eval;
 mod pack;
@@ -21,6 +22,7 @@ pub use crate::event::{SkippedImage, StageOutput};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
+pub use image_folder::list_images;
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};

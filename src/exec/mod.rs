@@ -1,0 +1,10 @@
+//! Running a plan: decides, runs and publishes stage by stage, and tells all of it as events.
+//!
+//! Prints nothing and knows no reporter.
+
+mod publish;
+mod scheduler;
+mod worker;
+
+pub use scheduler::{ExecError, Outside, RunOptions, run};
+pub use worker::{WorkerError, worker_hello};

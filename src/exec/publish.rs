@@ -1,0 +1,77 @@
+//! From a finished job to a cached result: outputs checked, inputs compared, objects stored, the record last.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::artifact::{ArtifactError, Evaluation, FeaturesFile, History, ImagesFile, Mean, ModelFile, OversampleEvaluation};
+use crate::cache::{ActionRecord, Cache, CacheError, Provenance, StoredFile};
+use crate::event::{Metric, StageOutput};
+use crate::exec::ExecError;
+use crate::key::Fingerprint;
+use crate::plan::GatheredInputs;
+use crate::stage::{ArtifactType, OutputDecl, StageJob, StageSpec};
+
+/// A job that ended well.
+pub(super) struct Finished<'a> {
+    pub(super) job: &'a StageJob,
+    pub(super) pipeline: &'a str,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) inputs: &'a GatheredInputs,
+    pub(super) output: StageOutput,
+    pub(super) metrics: Vec<Metric>,
+    pub(super) seconds: f64,
+}
+
+/// Stores the outputs and publishes the record. The second value lists the inputs that changed while the stage ran; if
+/// there is any, the record is not published, because nobody can say which content the result belongs to.
+pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRecord, Vec<PathBuf>), ExecError> {
+    let job = finished.job;
+    for output in job.spec.outputs() {
+        check(&job.spec, &output, &job.out.join(output.file))?;
+    }
+    let mut outputs = BTreeMap::new();
+    for output in job.spec.outputs() {
+        outputs.insert(output.name.to_owned(), store(&output, &job.out, cache)?);
+    }
+    for listing in finished.inputs.listings.values() {
+        cache.store().insert_bytes(listing.to_text().as_bytes(), cache.memo())?;
+    }
+    let provenance = Provenance {
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        pipeline: finished.pipeline.to_owned(),
+        stage: job.stage.clone(),
+        finished: jiff::Timestamp::now().to_string(),
+        seconds: finished.seconds,
+    };
+    let mut record = ActionRecord::new(finished.fingerprint, outputs, provenance);
+    record.metrics = finished.metrics;
+    record.result = finished.output;
+    let unstable = finished.inputs.unstable();
+    if unstable.is_empty() {
+        cache.publish(&record)?;
+    }
+    Ok((record, unstable))
+}
+
+fn store(output: &OutputDecl, folder: &Path, cache: &Cache) -> Result<StoredFile, CacheError> {
+    let path = folder.join(output.file);
+    let size = std::fs::metadata(&path).map_err(|source| CacheError { path: path.clone(), source })?.len();
+    Ok(StoredFile { file: output.file.to_owned(), digest: cache.store().insert(&path, cache.memo())?, size })
+}
+
+/// A stage has only succeeded if every output that it declares is there and opens.
+fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecError> {
+    let opened: Result<(), ArtifactError> = match output.artifact {
+        ArtifactType::Images => ImagesFile::open(path).map(drop),
+        ArtifactType::Features => FeaturesFile::open(path).map(drop),
+        ArtifactType::Mean => Mean::read(path).map(drop),
+        ArtifactType::Model | ArtifactType::Weights => ModelFile::read(path).map(drop),
+        ArtifactType::History => History::read(path).map(drop),
+        ArtifactType::Evaluation if matches!(spec, StageSpec::OversampleEval(_)) => OversampleEvaluation::read(path).map(drop),
+        ArtifactType::Evaluation => Evaluation::read(path).map(drop),
+        ArtifactType::Predictions => {
+            std::fs::metadata(path).map(drop).map_err(|source| ArtifactError::Io { path: path.to_owned(), source })
+        }
+    };
+    opened.map_err(|error| ExecError::Output { output: output.name.to_owned(), reason: error.to_string() })
+}

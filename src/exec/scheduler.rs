@@ -1,0 +1,222 @@
+//! One stage after another, in the plan's order.
+//!
+//! A stage's key is computed just in time, when its inputs exist. A failed stage stops what needs it; with
+//! `keep_going` the others still run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use thiserror::Error;
+
+use crate::cache::{ActionRecord, Cache, CacheError, Project, place};
+use crate::event::{Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
+use crate::exec::publish::{Finished, publish};
+use crate::exec::worker::{self, WorkerError};
+use crate::key::{ActionKey, Change, Fingerprint, StageId};
+use crate::manifest::{PipelineInputSource, PipelineStage};
+use crate::plan::{Decision, GatheredInputs, Plan, PlanError, decide, fingerprint, gather};
+use crate::stage::{self, Device, StageContext, StageError, StageJob};
+
+/// How to run.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    pub device: Device,
+    /// Stages that run even if their result is there.
+    pub force: BTreeSet<StageId>,
+    /// Goes on with stages that do not need a failed one.
+    pub keep_going: bool,
+}
+
+/// Why a stage did not finish.
+#[derive(Debug, Error)]
+pub enum ExecError {
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The stage ended well but left something that is no artifact.
+    #[error("its output `{output}` is not what it should be: {reason}")]
+    Output { output: String, reason: String },
+}
+
+/// Runs the plan. The events tell everything; the outcome is the last one's.
+pub fn run(
+    plan: &Plan<'_>,
+    project: &Project,
+    cache: &Cache,
+    options: &RunOptions,
+    outside: &mut Outside<'_>,
+) -> Result<RunOutcome, CacheError> {
+    let started = Instant::now();
+    let mut run = Run { plan, project, cache, options, results: BTreeMap::new(), heads: cache.heads(&plan.pipeline.name) };
+    let earlier_heads = run.heads.clone();
+    let outcome = run.stages(outside);
+    if run.heads != earlier_heads {
+        cache.set_heads(&plan.pipeline.name, &run.heads)?;
+    }
+    cache.memo().save()?;
+    (outside.emit)(RunEvent::RunFinished { outcome, seconds: started.elapsed().as_secs_f64() });
+    Ok(outcome)
+}
+
+/// Where a run reports, and whether it should stop.
+pub struct Outside<'a> {
+    pub emit: &'a mut dyn FnMut(RunEvent),
+    pub cancelled: &'a AtomicBool,
+}
+
+struct Run<'a> {
+    plan: &'a Plan<'a>,
+    project: &'a Project,
+    cache: &'a Cache,
+    options: &'a RunOptions,
+    results: BTreeMap<StageId, ActionRecord>,
+    heads: BTreeMap<StageId, ActionKey>,
+}
+
+impl Run<'_> {
+    fn stages(&mut self, outside: &mut Outside<'_>) -> RunOutcome {
+        let mut outcome = RunOutcome::Succeeded;
+        for stage in self.plan.stages() {
+            let blocked = self.missing_upstream(stage);
+            let stopped = outcome == RunOutcome::Interrupted || (outcome == RunOutcome::Failed && !self.options.keep_going);
+            if blocked.is_some() || stopped {
+                (outside.emit)(RunEvent::StageNotRun { stage: stage.id.clone(), needs: blocked });
+                continue;
+            }
+            match self.stage(stage, outside) {
+                Ok(record) => drop(self.results.insert(stage.id.clone(), record)),
+                Err(error) => {
+                    outcome = if is_interruption(&error) { RunOutcome::Interrupted } else { RunOutcome::Failed };
+                    (outside.emit)(RunEvent::StageFailed { stage: stage.id.clone(), error: error.to_string() });
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Reuses or runs one stage.
+    fn stage(&mut self, stage: &PipelineStage, outside: &mut Outside<'_>) -> Result<ActionRecord, ExecError> {
+        if outside.cancelled.load(Ordering::Relaxed) {
+            return Err(StageError::Interrupted.into());
+        }
+        let Some(inputs) = gather(stage, &self.results, self.cache)? else {
+            return Err(StageError::Invalid("an input was not made".to_owned()).into());
+        };
+        let fingerprint = fingerprint(stage, &inputs)?;
+        let (record, ran) = match self.decide(stage, &fingerprint, &inputs)? {
+            Decision::Hit(record) => (*record, None),
+            Decision::Run(changes) => self.run_locked(stage, fingerprint, &inputs, changes, outside)?,
+        };
+        let files = self.place_outputs(stage, &record)?;
+        let result = stage_result(stage, &record, files);
+        (outside.emit)(match ran {
+            None => RunEvent::StageReused(result),
+            Some(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
+        });
+        self.heads.insert(stage.id.clone(), record.fingerprint.key());
+        Ok(record)
+    }
+
+    fn decide(&self, stage: &PipelineStage, fingerprint: &Fingerprint, inputs: &GatheredInputs) -> Result<Decision, ExecError> {
+        if self.options.force.contains(&stage.id) {
+            return Ok(Decision::Run(vec![Change::Forced]));
+        }
+        let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
+        Ok(decide(fingerprint, inputs, earlier.as_ref(), self.cache)?)
+    }
+
+    /// Runs a stage under its action's lock, unless another process has run it meanwhile. The second value is the list of
+    /// inputs that changed meanwhile, `None` if nothing ran here.
+    fn run_locked(
+        &self,
+        stage: &PipelineStage,
+        fingerprint: Fingerprint,
+        inputs: &GatheredInputs,
+        changes: Vec<Change>,
+        outside: &mut Outside<'_>,
+    ) -> Result<(ActionRecord, Option<Vec<std::path::PathBuf>>), ExecError> {
+        self.cache.sweep()?;
+        let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.name);
+        let mut waited = false;
+        let lock = self.cache.lock(&fingerprint.key(), &holder, |holder| {
+            waited = true;
+            (outside.emit)(RunEvent::StageWaiting { stage: stage.id.clone(), holder: holder.to_owned() });
+        })?;
+        if waited && let Decision::Hit(record) = decide(&fingerprint, inputs, None, self.cache)? {
+            return Ok((*record, None));
+        }
+        (outside.emit)(RunEvent::StageStarted { stage: stage.id.clone(), kind: stage.spec.kind().to_owned(), changes });
+        let job = StageJob {
+            stage: stage.id.clone(),
+            spec: stage.spec.clone(),
+            inputs: inputs.job.clone(),
+            out: lock.scratch().to_owned(),
+            seed: stage.seed,
+            device: self.options.device,
+        };
+        let started = Instant::now();
+        let (output, metrics) = execute(&job, outside)?;
+        let seconds = started.elapsed().as_secs_f64();
+        let finished = Finished { job: &job, pipeline: &self.plan.pipeline.name, fingerprint, inputs, output, metrics, seconds };
+        let (record, unstable) = publish(finished, self.cache)?;
+        Ok((record, Some(unstable)))
+    }
+
+    fn place_outputs(&self, stage: &PipelineStage, record: &ActionRecord) -> Result<Vec<std::path::PathBuf>, CacheError> {
+        let folder = self.project.output(&self.plan.pipeline.name, stage.id.as_str());
+        let mut files = Vec::new();
+        for output in stage.spec.outputs() {
+            if let Some(stored) = record.outputs.get(output.name) {
+                let target = folder.join(&stored.file);
+                place(self.cache, &stored.digest, &target)?;
+                files.push(target);
+            }
+        }
+        Ok(files)
+    }
+
+    fn missing_upstream(&self, stage: &PipelineStage) -> Option<StageId> {
+        stage.inputs.iter().find_map(|input| match &input.source {
+            PipelineInputSource::Output { stage, .. } if !self.results.contains_key(stage) => Some(stage.clone()),
+            _ => None,
+        })
+    }
+}
+
+/// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
+fn execute(job: &StageJob, outside: &mut Outside<'_>) -> Result<(StageOutput, Vec<Metric>), ExecError> {
+    let mut metrics = Vec::new();
+    let emit = &mut outside.emit;
+    let mut hear = |said: StageEvent| {
+        if let StageEvent::Metric { name, value } = &said {
+            metrics.push(Metric { name: name.clone(), value: *value });
+        }
+        emit(RunEvent::Stage { stage: job.stage.clone(), said });
+    };
+    let mut context = StageContext { emit: &mut hear, cancelled: outside.cancelled };
+    let output = if job.spec.needs_worker() { worker::run(job, &mut context)? } else { stage::run(job, &mut context)? };
+    Ok((output, metrics))
+}
+
+fn stage_result(stage: &PipelineStage, record: &ActionRecord, files: Vec<std::path::PathBuf>) -> StageResult {
+    StageResult {
+        stage: stage.id.clone(),
+        kind: stage.spec.kind().to_owned(),
+        key: record.fingerprint.key(),
+        seconds: record.provenance.seconds,
+        metrics: record.metrics.clone(),
+        output: record.result.clone(),
+        files,
+        unstable_inputs: Vec::new(),
+    }
+}
+
+fn is_interruption(error: &ExecError) -> bool {
+    matches!(error, ExecError::Stage(StageError::Interrupted) | ExecError::Worker(WorkerError::Interrupted))
+}

@@ -1,0 +1,189 @@
+//! A stage in a worker process: one process, one job.
+//!
+//! The worker has its own process group, so that a Ctrl-C on the terminal reaches only the coordinator, which then asks
+//! the worker to stop. It is killed when this side lets go of it, and ends by itself when this process dies.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use thiserror::Error;
+
+use crate::event::StageOutput;
+use crate::protocol::{FromWorker, Hello, PROTOCOL_VERSION, ToWorker};
+use crate::stage::{StageContext, StageJob};
+
+/// Names the worker program, for when it does not lie beside the coordinator.
+pub const WORKER_VARIABLE: &str = "PACKTRAIN_WORKER";
+
+const PROGRAM: &str = "packtrain-worker";
+
+/// How often a quiet worker's cancellation is looked at.
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long a worker may take to stop when asked to.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Lines of standard error that are kept.
+const KEPT_LINES: usize = 40;
+
+/// Why a worker did not finish its job.
+#[derive(Debug, Error)]
+pub enum WorkerError {
+    #[error("cannot start the worker {path}: {source}; build it, or set {WORKER_VARIABLE} to where it is", path = path.display())]
+    Start { path: PathBuf, source: io::Error },
+    #[error("the worker {path} speaks protocol {found}, this packtrain {PROTOCOL_VERSION}; build both from the same source", path = path.display())]
+    Protocol { path: PathBuf, found: u32 },
+    #[error("the worker could not be written to: {0}")]
+    Pipe(io::Error),
+    #[error("the worker died ({status}){}", said(.stderr))]
+    Died { status: String, stderr: String },
+    #[error("interrupted")]
+    Interrupted,
+    /// The stage's own error, in the worker's words.
+    #[error("{0}")]
+    Stage(String),
+}
+
+/// What the worker on this machine says of itself.
+pub fn worker_hello() -> Result<Hello, WorkerError> {
+    let mut worker = Worker::start()?;
+    worker.hello()
+}
+
+/// Runs a job in a new worker.
+pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, WorkerError> {
+    let mut worker = Worker::start()?;
+    worker.hello()?;
+    worker.send(&ToWorker::Job { job: Box::new(job.clone()) })?;
+    let mut cancelled: Option<Instant> = None;
+    loop {
+        if cancelled.is_none() && context.cancelled.load(Ordering::Relaxed) {
+            cancelled = Some(Instant::now());
+            worker.send(&ToWorker::Cancel)?;
+        }
+        match worker.messages.recv_timeout(POLL) {
+            Ok(FromWorker::Event { event }) => context.emit(event),
+            Ok(FromWorker::Done { output }) => return Ok(output),
+            Ok(FromWorker::Failed { interrupted: true, .. }) => return Err(WorkerError::Interrupted),
+            Ok(FromWorker::Failed { error, .. }) => return Err(WorkerError::Stage(error)),
+            Ok(FromWorker::Hello(_)) => {}
+            Err(RecvTimeoutError::Timeout) if cancelled.is_some_and(|since| since.elapsed() > GRACE) => {
+                return Err(WorkerError::Interrupted);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) if cancelled.is_some() => return Err(WorkerError::Interrupted),
+            Err(RecvTimeoutError::Disconnected) => return Err(worker.died()),
+        }
+    }
+}
+
+struct Worker {
+    path: PathBuf,
+    child: Child,
+    messages: Receiver<FromWorker>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Worker {
+    fn start() -> Result<Worker, WorkerError> {
+        let path = worker_path();
+        let mut command = Command::new(&path);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        let failed = |source| WorkerError::Start { path: path.clone(), source };
+        let mut child = command.spawn().map_err(failed)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let (Some(stdout), Some(stderr)) = (stdout, stderr) else { return Err(failed(io::ErrorKind::BrokenPipe.into())) };
+        let messages = read_messages(stdout);
+        Ok(Worker { path, child, messages, stderr: Some(keep_last_lines(stderr)) })
+    }
+
+    fn hello(&mut self) -> Result<Hello, WorkerError> {
+        match self.messages.recv() {
+            Ok(FromWorker::Hello(hello)) if hello.protocol == PROTOCOL_VERSION => Ok(hello),
+            Ok(FromWorker::Hello(hello)) => Err(WorkerError::Protocol { path: self.path.clone(), found: hello.protocol }),
+            Ok(_) => Err(WorkerError::Protocol { path: self.path.clone(), found: 0 }),
+            Err(_) => Err(self.died()),
+        }
+    }
+
+    fn send(&mut self, message: &ToWorker) -> Result<(), WorkerError> {
+        let mut line = serde_json::to_vec(message).map_err(|error| WorkerError::Pipe(error.into()))?;
+        line.push(b'\n');
+        let stdin = self.child.stdin.as_mut();
+        match stdin.map(|stdin| stdin.write_all(&line).and_then(|()| stdin.flush())) {
+            Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Err(self.died()),
+            Some(Err(error)) => Err(WorkerError::Pipe(error)),
+            Some(Ok(())) | None => Ok(()),
+        }
+    }
+
+    /// The error of a worker whose standard output has ended.
+    fn died(&mut self) -> WorkerError {
+        drop(self.child.stdin.take());
+        let status = self.child.wait().map_or_else(|error| error.to_string(), describe);
+        let stderr = self.stderr.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        WorkerError::Died { status, stderr }
+    }
+}
+
+impl Drop for Worker {
+    /// A worker that has ended is only reaped.
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn worker_path() -> PathBuf {
+    #[expect(clippy::disallowed_methods, reason = "this module owns where the worker lies")]
+    let named = std::env::var_os(WORKER_VARIABLE);
+    let beside = || std::env::current_exe().ok()?.parent().map(|folder| folder.join(PROGRAM));
+    named.map(PathBuf::from).or_else(beside).unwrap_or_else(|| Path::new(PROGRAM).to_owned())
+}
+
+/// Lines that are no message come from some library and are passed over.
+fn read_messages(stdout: ChildStdout) -> Receiver<FromWorker> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let messages = BufReader::new(stdout).lines().map_while(Result::ok).filter_map(|line| serde_json::from_str(&line).ok());
+        for message in messages {
+            if sender.send(message).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+fn keep_last_lines(stderr: ChildStderr) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut kept = VecDeque::new();
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if kept.len() == KEPT_LINES {
+                kept.pop_front();
+            }
+            kept.push_back(line);
+        }
+        Vec::from(kept).join("\n")
+    })
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match status.signal() {
+        Some(9) => "killed by signal 9; if you did not do so, the system may have been out of memory".to_owned(),
+        Some(signal) => format!("killed by signal {signal}"),
+        None => status.to_string(),
+    }
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.trim().is_empty() { String::new() } else { format!("; its last words:\n{}", stderr.trim_end()) }
+}

@@ -1,0 +1,108 @@
+//! The inputs of a stage as they are now: where they lie and the digest of their content.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use thiserror::Error;
+
+use crate::cache::{ActionRecord, Cache, CacheError, FileIdentity};
+use crate::key::{Digest, Listing, SourceFile, StageId};
+use crate::manifest::{PipelineInput, PipelineInputSource, PipelineStage};
+use crate::stage::{JobInput, StageError, list_images};
+
+/// The inputs of one stage.
+#[derive(Debug, Default)]
+pub struct GatheredInputs {
+    /// By the input's name.
+    pub digests: BTreeMap<String, Digest>,
+    /// For the stage's job.
+    pub job: BTreeMap<String, JobInput>,
+    /// Folders of images, whose digests are those of their listings.
+    pub listings: BTreeMap<String, Listing>,
+    /// Files from outside with the identities that they had before they were read.
+    pub identities: Vec<(PathBuf, FileIdentity)>,
+}
+
+/// Why it cannot be said what a stage would do.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    #[error("stage {stage}: cannot read {path}: {source}", path = path.display())]
+    Input { stage: StageId, path: PathBuf, source: io::Error },
+    #[error("stage {stage}: {source}")]
+    Listing { stage: StageId, source: StageError },
+    #[error("stage {stage}: its parameters cannot be written as JSON: {source}")]
+    Parameters { stage: StageId, source: serde_json::Error },
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
+/// Gathers the inputs of a stage whose upstream stages have the given results.
+///
+/// `None` if an upstream result is not there.
+pub fn gather(
+    stage: &PipelineStage,
+    upstream: &BTreeMap<StageId, ActionRecord>,
+    cache: &Cache,
+) -> Result<Option<GatheredInputs>, PlanError> {
+    let mut gathered = GatheredInputs::default();
+    for input in &stage.inputs {
+        match &input.source {
+            PipelineInputSource::Output { stage: from, output } => {
+                let Some(file) = upstream.get(from).and_then(|record| record.outputs.get(*output)) else { return Ok(None) };
+                gathered.digests.insert(input.name.clone(), file.digest);
+                gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&file.digest)));
+            }
+            PipelineInputSource::File(path) => gathered.add_file(stage, input, path, cache)?,
+            PipelineInputSource::ImageFolder(root) => gathered.add_folder(stage, input, root, cache)?,
+        }
+    }
+    Ok(Some(gathered))
+}
+
+impl GatheredInputs {
+    /// Files from outside that are no longer what they were when the inputs were gathered, and folders whose list of
+    /// images changed.
+    pub fn unstable(&self) -> Vec<PathBuf> {
+        let changed = |(path, identity): &(PathBuf, FileIdentity)| FileIdentity::of(path).ok().as_ref() != Some(identity);
+        let mut paths: Vec<PathBuf> = self.identities.par_iter().filter(|file| changed(file)).map(|(path, _)| path.clone()).collect();
+        for (name, listing) in &self.listings {
+            if let Some(JobInput::Folder { root, .. }) = self.job.get(name) {
+                let now = list_images(root).unwrap_or_default();
+                if !now.iter().eq(listing.files().iter().map(|file| &file.path)) {
+                    paths.push(root.clone());
+                }
+            }
+        }
+        paths
+    }
+
+    fn add_file(&mut self, stage: &PipelineStage, input: &PipelineInput, path: &Path, cache: &Cache) -> Result<(), PlanError> {
+        let unreadable = |source| PlanError::Input { stage: stage.id.clone(), path: path.to_owned(), source };
+        let (digest, identity) = cache.memo().digest(path).map_err(unreadable)?;
+        self.digests.insert(input.name.clone(), digest);
+        self.job.insert(input.name.clone(), JobInput::File(path.to_owned()));
+        self.identities.push((path.to_owned(), identity));
+        Ok(())
+    }
+
+    fn add_folder(&mut self, stage: &PipelineStage, input: &PipelineInput, root: &Path, cache: &Cache) -> Result<(), PlanError> {
+        let paths = list_images(root).map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
+        let hash = |relative: String| {
+            let path = root.join(&relative);
+            match cache.memo().digest(&path) {
+                Ok((digest, identity)) => Ok((SourceFile { path: relative, digest }, (path, identity))),
+                Err(source) => Err(PlanError::Input { stage: stage.id.clone(), path, source }),
+            }
+        };
+        let hashed: Vec<_> = paths.into_par_iter().map(hash).collect::<Result<_, PlanError>>()?;
+        let (files, identities): (Vec<SourceFile>, Vec<_>) = hashed.into_iter().unzip();
+        let listing = Listing::new(files);
+        self.digests.insert(input.name.clone(), listing.digest());
+        self.job.insert(input.name.clone(), JobInput::Folder { root: root.to_owned(), files: listing.files().to_vec() });
+        self.listings.insert(input.name.clone(), listing);
+        self.identities.extend(identities);
+        Ok(())
+    }
+}

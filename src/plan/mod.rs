@@ -1,0 +1,15 @@
+//! The graph of a pipeline's stages, and what a run would do with each.
+//!
+//! The only user of the graph library. Starts nothing and writes nothing but the digest memo.
+
+mod decide;
+mod draw;
+mod forecast;
+mod graph;
+mod inputs;
+
+pub use decide::{Decision, decide, fingerprint};
+pub use draw::{GraphFormat, draw};
+pub use forecast::{Forecast, Outlook, forecast};
+pub use graph::Plan;
+pub use inputs::{GatheredInputs, PlanError, gather};

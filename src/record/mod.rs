@@ -1,0 +1,181 @@
+//! Run records: what is kept of a run, versioned, made by folding its events.
+//!
+//! Knows nothing of how a run is executed or shown.
+
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::{EpochMetrics, Metric, RunEvent, RunOutcome, SkippedImage, StageEvent, StageResult};
+use crate::key::{ActionKey, Change, StageId};
+
+/// The version of the record's layout.
+pub const FORMAT: u32 = 1;
+
+/// One run of a pipeline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    pub format: u32,
+    pub id: String,
+    pub provenance: RunProvenance,
+    pub outcome: Option<RunOutcome>,
+    pub seconds: f64,
+    /// In the order in which they were looked at.
+    pub stages: Vec<StageRecord>,
+}
+
+/// Where a run's results come from.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunProvenance {
+    pub pipeline: String,
+    pub manifest: PathBuf,
+    /// As it was read.
+    pub manifest_text: String,
+    pub params: std::collections::BTreeMap<String, serde_json::Value>,
+    /// RFC 3339.
+    pub started: String,
+    /// packtrain's version.
+    pub tool: String,
+    /// Of the manifest's repository, where it has one.
+    pub git_commit: Option<String>,
+    /// libtorch's version, where a worker ran.
+    pub libtorch: Option<String>,
+}
+
+/// What became of one stage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub stage: StageId,
+    pub kind: Option<String>,
+    pub state: StageState,
+    pub key: Option<ActionKey>,
+    pub changes: Vec<Change>,
+    pub seconds: f64,
+    pub metrics: Vec<Metric>,
+    pub epochs: Vec<EpochMetrics>,
+    pub warnings: Vec<String>,
+    pub skipped: Vec<SkippedImage>,
+    pub device: Option<String>,
+    pub files: Vec<PathBuf>,
+    pub error: Option<String>,
+}
+
+/// The life of a stage within a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StageState {
+    /// Not looked at yet.
+    Pending,
+    Running,
+    /// An earlier result was right.
+    Reused,
+    Finished,
+    /// Finished, but an input changed meanwhile, so that the result was not cached.
+    Unpublished,
+    Failed,
+    /// Not looked at, because an earlier stage did not finish or the run was stopped.
+    NotRun,
+}
+
+impl RunRecord {
+    /// The record of a run that has not begun.
+    pub fn new(id: String, provenance: RunProvenance) -> RunRecord {
+        RunRecord { format: FORMAT, id, provenance, outcome: None, seconds: 0.0, stages: Vec::new() }
+    }
+
+    /// Takes in the next event.
+    pub fn apply(&mut self, event: &RunEvent) {
+        match event {
+            RunEvent::RunStarted { stages, .. } => self.stages = stages.iter().map(StageRecord::pending).collect(),
+            RunEvent::RunFinished { outcome, seconds } => {
+                self.outcome = Some(*outcome);
+                self.seconds = *seconds;
+            }
+            RunEvent::StageWaiting { .. } => {}
+            RunEvent::StageStarted { stage, kind, changes } => {
+                self.with(stage, |record| {
+                    record.state = StageState::Running;
+                    record.kind = Some(kind.clone());
+                    record.changes.clone_from(changes);
+                });
+            }
+            RunEvent::Stage { stage, said } => self.with(stage, |record| record.hear(said)),
+            RunEvent::StageReused(result) => self.with(&result.stage, |record| record.end(StageState::Reused, result)),
+            RunEvent::StageFinished(result) => {
+                let state = if result.unstable_inputs.is_empty() { StageState::Finished } else { StageState::Unpublished };
+                self.with(&result.stage, |record| record.end(state, result));
+            }
+            RunEvent::StageFailed { stage, error } => {
+                self.with(stage, |record| {
+                    record.state = StageState::Failed;
+                    record.error = Some(error.clone());
+                });
+            }
+            RunEvent::StageNotRun { stage, .. } => self.with(stage, |record| record.state = StageState::NotRun),
+        }
+    }
+
+    /// Writes the record into the folder of run records.
+    pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
+        let path = folder.join(format!("{}.json", self.id));
+        let temporary = path.with_extension("tmp");
+        fs::write(&temporary, serde_json::to_vec_pretty(self)?)?;
+        fs::rename(&temporary, &path)?;
+        Ok(path)
+    }
+
+    /// Reads a record; an error for one of another version.
+    pub fn read(path: &Path) -> io::Result<RunRecord> {
+        let record: RunRecord = serde_json::from_slice(&fs::read(path)?)?;
+        if record.format != FORMAT {
+            return Err(io::Error::other(format!("it has format {}, this packtrain reads {FORMAT}", record.format)));
+        }
+        Ok(record)
+    }
+
+    fn with(&mut self, stage: &StageId, change: impl FnOnce(&mut StageRecord)) {
+        if let Some(record) = self.stages.iter_mut().find(|record| record.stage == *stage) {
+            change(record);
+        }
+    }
+}
+
+impl StageRecord {
+    fn pending(stage: &StageId) -> StageRecord {
+        StageRecord {
+            stage: stage.clone(),
+            kind: None,
+            state: StageState::Pending,
+            key: None,
+            changes: Vec::new(),
+            seconds: 0.0,
+            metrics: Vec::new(),
+            epochs: Vec::new(),
+            warnings: Vec::new(),
+            skipped: Vec::new(),
+            device: None,
+            files: Vec::new(),
+            error: None,
+        }
+    }
+
+    fn hear(&mut self, said: &StageEvent) {
+        match said {
+            StageEvent::Epoch(metrics) => self.epochs.push(metrics.clone()),
+            StageEvent::Warning { message } => self.warnings.push(message.clone()),
+            StageEvent::Progress { .. } | StageEvent::Metric { .. } | StageEvent::Note { .. } => {}
+        }
+    }
+
+    fn end(&mut self, state: StageState, result: &StageResult) {
+        self.state = state;
+        self.kind = Some(result.kind.clone());
+        self.key = Some(result.key);
+        self.seconds = result.seconds;
+        self.metrics.clone_from(&result.metrics);
+        self.skipped.clone_from(&result.output.skipped);
+        self.device.clone_from(&result.output.device);
+        self.files.clone_from(&result.files);
+    }
+}

@@ -1,0 +1,63 @@
+//! The image files of a folder, by name alone: nothing is opened.
+
+use std::path::Path;
+
+use walkdir::{DirEntry, WalkDir};
+
+use crate::stage::StageError;
+
+/// Endings of files that are taken for images, without regard to case.
+const ENDINGS: [&str; 7] = ["jpg", "jpeg", "jpe", "png", "webp", "bmp", "gif"];
+
+/// The images under a folder: paths relative to it with `/` between names, sorted. Hidden files and folders are passed
+/// over; links are followed. A name that is not UTF-8 is an error, because it could not be written into an artifact.
+pub fn list_images(root: &Path) -> Result<Vec<String>, StageError> {
+    let mut paths = Vec::new();
+    let entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
+    for entry in entries {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).to_owned();
+            StageError::Io { path, source: error.into() }
+        })?;
+        if entry.file_type().is_file() && is_image_name(entry.path()) {
+            paths.push(relative(root, entry.path())?);
+        }
+    }
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn relative(root: &Path, path: &Path) -> Result<String, StageError> {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    inside
+        .to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| StageError::Input { path: path.to_owned(), reason: "its name is not UTF-8; rename it".to_owned() })
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn is_image_name(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn images_are_listed_in_order_and_everything_else_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["b/2.JPEG", "b/10.jpg", "a.png", "notes.txt", ".hidden.jpg", ".git/x.jpg", "a/z.webp"] {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        assert_eq!(list_images(folder.path()).unwrap(), ["a.png", "a/z.webp", "b/10.jpg", "b/2.JPEG"]);
+    }
+}

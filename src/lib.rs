@@ -45,4 +45,7 @@ pub mod protocol;
 
 pub mod plan;
 
+pub mod report;
+
 pub mod exec;
+

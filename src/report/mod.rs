@@ -1,0 +1,26 @@
+//! Events and records made readable: bars on a terminal, lines elsewhere, JSON for machines, tables at the end.
+//!
+//! Works from events and records alone; a saved record can be shown as well as a running one.
+
+mod bars;
+mod forecast;
+mod json;
+mod lines;
+mod phrase;
+mod summary;
+mod table;
+
+use crate::event::RunEvent;
+
+pub use bars::Bars;
+pub use forecast::write_changes;
+pub use json::JsonLines;
+pub use lines::Lines;
+pub use summary::write_summary;
+pub use table::Table;
+
+/// Shows a run while it goes on. [`Bars`], [`Lines`] and [`JsonLines`] do.
+pub trait Reporter {
+    /// Takes in the next event.
+    fn on_event(&mut self, event: &RunEvent);
+}

@@ -1,0 +1,84 @@
+//! Numbers, times and events as people read them.
+
+use crate::event::{EpochMetrics, RunEvent, RunOutcome, StageResult};
+
+/// A duration in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+pub(super) fn seconds(seconds: f64) -> String {
+    match seconds {
+        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 59.5 => format!("{s:.0} s"),
+        s if s < 3599.5 => {
+            let whole = s.round();
+            format!("{:.0} min {:.0} s", (whole / 60.0).floor(), whole % 60.0)
+        }
+        s => {
+            let minutes = (s / 60.0).round();
+            format!("{:.0} h {:.0} min", (minutes / 60.0).floor(), minutes % 60.0)
+        }
+    }
+}
+
+/// A metric's value: fractions in percent, other numbers as they are.
+pub(super) fn metric(name: &str, value: f64) -> String {
+    let is_fraction = ["rank-1", "rank-5", "accuracy"].iter().any(|ending| name.ends_with(ending));
+    if is_fraction {
+        format!("{:.2} %", value * 100.0)
+    } else if name.ends_with("gain") {
+        format!("{:+.2} %", value * 100.0)
+    } else {
+        format!("{value}")
+    }
+}
+
+/// A line about an epoch.
+pub(super) fn epoch(metrics: &EpochMetrics) -> String {
+    let EpochMetrics { epoch, epochs, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy, images_per_second } = metrics;
+    let mut line = format!("epoch {epoch}/{epochs}  loss {train_loss:.4}  accuracy {:.2} %", train_accuracy * 100.0);
+    if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
+        line += &format!("  val loss {loss:.4}  val accuracy {:.2} %", accuracy * 100.0);
+    }
+    line + &format!("  lr {learning_rate:e}  {images_per_second:.0} images/s")
+}
+
+/// The line with which a stage or a run ends; `None` for other events.
+pub(super) fn ending(event: &RunEvent) -> Option<String> {
+    Some(match event {
+        RunEvent::StageReused(result) => format!("{}  reused{}", result.stage, metrics(result)),
+        RunEvent::StageFinished(result) => format!("{}  done in {}{}", result.stage, seconds(result.seconds), metrics(result)),
+        RunEvent::StageFailed { stage, error } => format!("{stage}  failed: {error}"),
+        RunEvent::StageNotRun { stage, needs: Some(needs) } => format!("{stage}  not run: it needs {needs}"),
+        RunEvent::StageNotRun { stage, needs: None } => format!("{stage}  not run"),
+        RunEvent::RunFinished { outcome, seconds: time } => format!("{} in {}", outcome_word(*outcome), seconds(*time)),
+        _ => return None,
+    })
+}
+
+/// What to know of a result beyond its numbers, one line each.
+pub(super) fn remarks(result: &StageResult) -> Vec<String> {
+    let mut remarks: Vec<String> = Vec::new();
+    for path in &result.unstable_inputs {
+        remarks.push(format!("{} changed while {} ran; its result is not cached, run again", path.display(), result.stage));
+    }
+    remarks
+}
+
+fn metrics(result: &StageResult) -> String {
+    result.metrics.iter().map(|found| format!("  {} {}", found.name, metric(&found.name, found.value))).collect()
+}
+
+fn outcome_word(outcome: RunOutcome) -> &'static str {
+    match outcome {
+        RunOutcome::Succeeded => "finished",
+        RunOutcome::Failed => "failed",
+        RunOutcome::Interrupted => "interrupted; the same command goes on from here",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn durations_read_well_at_every_length() {
+        let shown: Vec<String> = [0.04, 9.94, 9.96, 59.4, 59.6, 200.0, 3599.6, 7500.0].into_iter().map(super::seconds).collect();
+        assert_eq!(shown, ["0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min"]);
+    }
+}

@@ -1,0 +1,45 @@
+//! The tables at the end of a run.
+
+use std::io::{self, Write};
+
+use crate::record::{RunRecord, StageRecord, StageState};
+use crate::report::{Table, phrase};
+
+/// Writes what became of every stage, and every metric.
+pub fn write_summary(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
+    let mut stages = Table::with_header(["stage", "kind", "result", "time"]);
+    for stage in &record.stages {
+        let kind = stage.kind.clone().unwrap_or_default();
+        stages.push([stage.stage.to_string(), kind, state_words(stage), time(stage)]);
+    }
+    write!(out, "\n{stages}")?;
+    let mut metrics = Table::with_header(["stage", "metric", "value"]);
+    for stage in &record.stages {
+        for metric in &stage.metrics {
+            metrics.push([stage.stage.to_string(), metric.name.clone(), phrase::metric(&metric.name, metric.value)]);
+        }
+    }
+    if metrics.is_empty() { Ok(()) } else { write!(out, "\n{metrics}") }
+}
+
+fn state_words(stage: &StageRecord) -> String {
+    let state = match stage.state {
+        StageState::Pending | StageState::NotRun => "not run",
+        StageState::Running => "running",
+        StageState::Reused => "reused",
+        StageState::Finished => "ran",
+        StageState::Unpublished => "ran, not cached",
+        StageState::Failed => "failed",
+    };
+    match stage.skipped.len() {
+        0 => state.to_owned(),
+        skipped => format!("{state}, {skipped} unreadable images left out"),
+    }
+}
+
+fn time(stage: &StageRecord) -> String {
+    match stage.state {
+        StageState::Finished | StageState::Unpublished => phrase::seconds(stage.seconds),
+        _ => String::new(),
+    }
+}

@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::{FeaturesFile, Predictions};
+use crate::event::StageEvent;
+use crate::stage::linear_classifier::LinearClassifier;
 use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference, StageContext, StageError, StageJob, StageOutput};
 
 /// Evaluates a model: rank-1, rank-5, a report per class, the confusion matrix.
@@ -50,6 +53,21 @@ impl Evaluate {
     }
 }
 
-pub(super) fn run(_job: &StageJob, _context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
-    todo!()
+pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
+    let model = job.file("model")?;
+    let classifier = LinearClassifier::read(model)?;
+    let features = FeaturesFile::open(job.file("features")?)?;
+    if features.dimensions != classifier.dimensions() {
+        let (given, wanted) = (features.dimensions, classifier.dimensions());
+        let reason = format!("the model was trained on {wanted} features a row, but these rows have {given}");
+        return Err(StageError::Input { path: model.to_owned(), reason });
+    }
+    let probabilities = classifier.probabilities(&features.values);
+    let predictions = Predictions { probabilities: &probabilities, rows: &features.rows, class_names: &classifier.class_names };
+    let evaluation = predictions.evaluate();
+    evaluation.write(&job.output("evaluation")?)?;
+    predictions.write_csv(&job.output("predictions")?)?;
+    context.emit(StageEvent::Metric { name: "rank-1".to_owned(), value: evaluation.rank1 });
+    context.emit(StageEvent::Metric { name: "rank-5".to_owned(), value: evaluation.rank5 });
+    Ok(StageOutput::default())
 }

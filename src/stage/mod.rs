@@ -9,6 +9,7 @@ mod evaluate;
 mod extract_features;
 mod image_folder;
 mod job;
+mod linear_classifier;
 mod oversample_eval;
 mod pack;
 mod reference;

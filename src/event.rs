@@ -70,6 +70,9 @@ pub struct StageOutput {
     /// The device that networks ran on, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
+    /// The version of libtorch, where a worker ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libtorch: Option<String>,
 }
 
 /// An image that was left out.

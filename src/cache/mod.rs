@@ -45,7 +45,7 @@ impl Cache {
                 fs::create_dir_all(&path).map_err(CacheError::io(&path))?;
             }
         }
-        let store = ObjectStore::new(root.join("objects"), root.join("work"));
+        let store = ObjectStore::new(root.join("objects"));
         Ok(Cache { root: root.to_owned(), store, memo: Memo::open(root.join("index")) })
     }
 

@@ -12,8 +12,6 @@ use crate::key::Digest;
 #[derive(Debug)]
 pub struct ObjectStore {
     objects: PathBuf,
-    /// On the same file system, for files on their way.
-    work: PathBuf,
 }
 
 /// What a look at an object found.
@@ -26,8 +24,8 @@ pub enum ObjectState {
 }
 
 impl ObjectStore {
-    pub(super) fn new(objects: PathBuf, work: PathBuf) -> ObjectStore {
-        ObjectStore { objects, work }
+    pub(super) fn new(objects: PathBuf) -> ObjectStore {
+        ObjectStore { objects }
     }
 
     /// Where an object lies, whether or not it is there.
@@ -37,7 +35,7 @@ impl ObjectStore {
         self.objects.join(folder).join(rest)
     }
 
-    /// Moves a finished file of the scratch folder into the store.
+    /// Moves a finished file of a scratch folder, which is on the same file system, into the store.
     pub fn insert(&self, file: &Path, memo: &Memo) -> Result<Digest, CacheError> {
         let digest = Digest::of_file(file).map_err(CacheError::io(file))?;
         let target = self.path(&digest);
@@ -50,15 +48,14 @@ impl ObjectStore {
         Ok(digest)
     }
 
-    /// Stores bytes from memory.
-    pub fn insert_bytes(&self, bytes: &[u8], memo: &Memo) -> Result<Digest, CacheError> {
+    /// Stores bytes from memory, by way of a file in a scratch folder.
+    pub fn insert_bytes(&self, bytes: &[u8], scratch: &Path, memo: &Memo) -> Result<Digest, CacheError> {
         let digest = Digest::of_bytes(bytes);
         if self.path(&digest).exists() {
             return Ok(digest);
         }
-        let mut file = tempfile::NamedTempFile::new_in(&self.work).map_err(CacheError::io(&self.work))?;
-        file.write_all(bytes).map_err(CacheError::io(file.path()))?;
-        let (_, path) = file.keep().map_err(|error| CacheError { path: self.work.clone(), source: error.error })?;
+        let path = scratch.join(digest.to_string());
+        fs::write(&path, bytes).map_err(CacheError::io(&path))?;
         self.insert(&path, memo)
     }
 

@@ -34,7 +34,7 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
         outputs.insert(output.name.to_owned(), store(&output, &job.out, cache)?);
     }
     for listing in finished.inputs.listings.values() {
-        cache.store().insert_bytes(listing.to_text().as_bytes(), cache.memo())?;
+        cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo())?;
     }
     let provenance = Provenance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),

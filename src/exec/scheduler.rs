@@ -53,6 +53,7 @@ pub fn run(
     outside: &mut Outside<'_>,
 ) -> Result<RunOutcome, CacheError> {
     let started = Instant::now();
+    cache.sweep()?;
     let mut run = Run { plan, project, cache, options, results: BTreeMap::new(), heads: cache.heads(&plan.pipeline.name) };
     let earlier_heads = run.heads.clone();
     let outcome = run.stages(outside);
@@ -141,7 +142,6 @@ impl Run<'_> {
         changes: Vec<Change>,
         outside: &mut Outside<'_>,
     ) -> Result<(ActionRecord, Option<Vec<std::path::PathBuf>>), ExecError> {
-        self.cache.sweep()?;
         let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.name);
         let mut waited = false;
         let lock = self.cache.lock(&fingerprint.key(), &holder, |holder| {

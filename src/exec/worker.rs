@@ -60,7 +60,7 @@ pub fn worker_hello() -> Result<Hello, WorkerError> {
 /// Runs a job in a new worker.
 pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, WorkerError> {
     let mut worker = Worker::start()?;
-    worker.hello()?;
+    let hello = worker.hello()?;
     worker.send(&ToWorker::Job { job: Box::new(job.clone()) })?;
     let mut cancelled: Option<Instant> = None;
     loop {
@@ -70,7 +70,7 @@ pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<Stag
         }
         match worker.messages.recv_timeout(POLL) {
             Ok(FromWorker::Event { event }) => context.emit(event),
-            Ok(FromWorker::Done { output }) => return Ok(output),
+            Ok(FromWorker::Done { output }) => return Ok(StageOutput { libtorch: Some(hello.libtorch), ..output }),
             Ok(FromWorker::Failed { interrupted: true, .. }) => return Err(WorkerError::Interrupted),
             Ok(FromWorker::Failed { error, .. }) => return Err(WorkerError::Stage(error)),
             Ok(FromWorker::Hello(_)) => {}

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EpochMetrics, Metric, RunEvent, RunOutcome, SkippedImage, StageEvent, StageResult};
+use crate::event::{EpochMetrics, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
 use crate::key::{ActionKey, Change, StageId};
 
 /// The version of the record's layout.
@@ -39,8 +39,6 @@ pub struct RunProvenance {
     pub tool: String,
     /// Of the manifest's repository, where it has one.
     pub git_commit: Option<String>,
-    /// libtorch's version, where a worker ran.
-    pub libtorch: Option<String>,
 }
 
 /// What became of one stage.
@@ -55,8 +53,7 @@ pub struct StageRecord {
     pub metrics: Vec<Metric>,
     pub epochs: Vec<EpochMetrics>,
     pub warnings: Vec<String>,
-    pub skipped: Vec<SkippedImage>,
-    pub device: Option<String>,
+    pub output: StageOutput,
     pub files: Vec<PathBuf>,
     pub error: Option<String>,
 }
@@ -153,8 +150,7 @@ impl StageRecord {
             metrics: Vec::new(),
             epochs: Vec::new(),
             warnings: Vec::new(),
-            skipped: Vec::new(),
-            device: None,
+            output: StageOutput::default(),
             files: Vec::new(),
             error: None,
         }
@@ -174,8 +170,7 @@ impl StageRecord {
         self.key = Some(result.key);
         self.seconds = result.seconds;
         self.metrics.clone_from(&result.metrics);
-        self.skipped.clone_from(&result.output.skipped);
-        self.device.clone_from(&result.output.device);
+        self.output.clone_from(&result.output);
         self.files.clone_from(&result.files);
     }
 }

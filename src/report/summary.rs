@@ -31,8 +31,9 @@ fn state_words(stage: &StageRecord) -> String {
         StageState::Unpublished => "ran, not cached",
         StageState::Failed => "failed",
     };
-    match stage.skipped.len() {
+    match stage.output.skipped.len() {
         0 => state.to_owned(),
+        1 => format!("{state}, 1 unreadable image left out"),
         skipped => format!("{state}, {skipped} unreadable images left out"),
     }
 }

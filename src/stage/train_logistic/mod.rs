@@ -89,7 +89,7 @@ impl LogisticRegression {
         if self.max_iterations == 0 {
             problems.push(problem("max-iterations", "`max-iterations` is at least 1"));
         }
-        if !(self.tolerance >= 0.0) {
+        if self.tolerance.is_nan() || self.tolerance < 0.0 {
             problems.push(problem("tolerance", "`tolerance` is 0 or more"));
         }
         problems

@@ -1,0 +1,33 @@
+# What a newcomer needs: `make demo` and `make test`. Everything else is cargo.
+
+PYTHON ?= python3
+PACKTRAIN := target/release/packtrain
+
+.PHONY: help tools setup build demo test lint clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+tools:
+	@scripts/check-tools.sh "$(PYTHON)"
+
+setup: tools ## fetch libtorch and CMake into .deps/ (CUDA=1: the CUDA libraries too)
+	PYTHON="$(PYTHON)" scripts/bootstrap.sh $(if $(filter 1 yes,$(CUDA)),--cuda)
+
+build: setup ## build packtrain and packtrain-worker
+	cargo build --release --bins
+
+demo: build ## generate pictures, train on them, evaluate: under three minutes after the build
+	$(PACKTRAIN) demo-data
+	$(PACKTRAIN) run pipelines/demo.yaml
+
+test: setup ## run every test
+	cargo test
+
+lint: setup ## check formatting, lints and, where cargo-deny is installed, licences and advisories
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
+
+clean: ## delete what was built; .deps/ and output/ stay
+	cargo clean

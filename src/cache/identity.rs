@@ -47,6 +47,7 @@ impl FileIdentity {
 }
 
 /// Nanoseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "a file may change within the tick in which it is read, and only the clock tells")]
 pub(super) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)

@@ -130,7 +130,7 @@ fn parse(bytes: &[u8]) -> Option<Vec<Entry>> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, SystemTime};
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 
@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(memo.lookup(&FileIdentity::of(&file).unwrap()), Some(one));
 
         fs::write(&file, "two").unwrap();
-        let mtime = SystemTime::now() - Duration::from_secs(3600);
+        let mtime = UNIX_EPOCH + Duration::from_secs(3600);
         fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
         assert_eq!(memo.digest(&file).unwrap().0, Digest::of_bytes(b"two"), "an older mtime and the same size hide nothing");
     }

@@ -80,6 +80,13 @@ struct Run<'a> {
     heads: BTreeMap<StageId, ActionKey>,
 }
 
+/// A stage with what its result depends on.
+struct Action<'a> {
+    stage: &'a PipelineStage,
+    fingerprint: Fingerprint,
+    inputs: GatheredInputs,
+}
+
 impl Run<'_> {
     fn stages(&mut self, outside: &mut Outside<'_>) -> RunOutcome {
         let mut outcome = RunOutcome::Succeeded;
@@ -109,10 +116,10 @@ impl Run<'_> {
         let Some(inputs) = gather(stage, &self.results, self.cache)? else {
             return Err(StageError::Invalid("an input was not made".to_owned()).into());
         };
-        let fingerprint = fingerprint(stage, &inputs)?;
-        let (record, ran) = match self.decide(stage, &fingerprint, &inputs)? {
+        let action = Action { stage, fingerprint: fingerprint(stage, &inputs)?, inputs };
+        let (record, ran) = match self.decide(&action)? {
             Decision::Hit(record) => (*record, None),
-            Decision::Run(changes) => self.run_locked(stage, fingerprint, &inputs, changes, outside)?,
+            Decision::Run(changes) => self.run_locked(action, changes, outside)?,
         };
         let files = self.place_outputs(stage, &record)?;
         let result = stage_result(stage, &record, files);
@@ -124,31 +131,31 @@ impl Run<'_> {
         Ok(record)
     }
 
-    fn decide(&self, stage: &PipelineStage, fingerprint: &Fingerprint, inputs: &GatheredInputs) -> Result<Decision, ExecError> {
-        if self.options.force.contains(&stage.id) {
+    fn decide(&self, action: &Action<'_>) -> Result<Decision, ExecError> {
+        let id = &action.stage.id;
+        if self.options.force.contains(id) {
             return Ok(Decision::Run(vec![Change::Forced]));
         }
-        let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
-        Ok(decide(fingerprint, inputs, earlier.as_ref(), self.cache)?)
+        let earlier = self.heads.get(id).map(|key| self.cache.action(key)).transpose()?.flatten();
+        Ok(decide(&action.fingerprint, &action.inputs, earlier.as_ref(), self.cache)?)
     }
 
     /// Runs a stage under its action's lock, unless another process has run it meanwhile. The second value is the list of
     /// inputs that changed meanwhile, `None` if nothing ran here.
     fn run_locked(
         &self,
-        stage: &PipelineStage,
-        fingerprint: Fingerprint,
-        inputs: &GatheredInputs,
+        action: Action<'_>,
         changes: Vec<Change>,
         outside: &mut Outside<'_>,
     ) -> Result<(ActionRecord, Option<Vec<std::path::PathBuf>>), ExecError> {
+        let Action { stage, fingerprint, inputs } = action;
         let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.name);
         let mut waited = false;
         let lock = self.cache.lock(&fingerprint.key(), &holder, |holder| {
             waited = true;
             (outside.emit)(RunEvent::StageWaiting { stage: stage.id.clone(), holder: holder.to_owned() });
         })?;
-        if waited && let Decision::Hit(record) = decide(&fingerprint, inputs, None, self.cache)? {
+        if waited && let Decision::Hit(record) = decide(&fingerprint, &inputs, None, self.cache)? {
             return Ok((*record, None));
         }
         (outside.emit)(RunEvent::StageStarted { stage: stage.id.clone(), kind: stage.spec.kind().to_owned(), changes });
@@ -163,7 +170,7 @@ impl Run<'_> {
         let started = Instant::now();
         let (output, metrics) = execute(&job, outside)?;
         let seconds = started.elapsed().as_secs_f64();
-        let finished = Finished { job: &job, pipeline: &self.plan.pipeline.name, fingerprint, inputs, output, metrics, seconds };
+        let finished = Finished { job: &job, pipeline: &self.plan.pipeline.name, fingerprint, inputs: &inputs, output, metrics, seconds };
         let (record, unstable) = publish(finished, self.cache)?;
         Ok((record, Some(unstable)))
     }

@@ -20,7 +20,7 @@ use crate::protocol::{FromWorker, Hello, PROTOCOL_VERSION, ToWorker};
 use crate::stage::{StageContext, StageJob};
 
 /// Names the worker program, for when it does not lie beside the coordinator.
-pub const WORKER_VARIABLE: &str = "PACKTRAIN_WORKER";
+const WORKER_VARIABLE: &str = "PACKTRAIN_WORKER";
 
 const PROGRAM: &str = "packtrain-worker";
 
@@ -94,6 +94,7 @@ struct Worker {
 impl Worker {
     fn start() -> Result<Worker, WorkerError> {
         let path = worker_path();
+        #[expect(clippy::disallowed_methods, reason = "this module owns the worker process")]
         let mut command = Command::new(&path);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         let failed = |source| WorkerError::Start { path: path.clone(), source };

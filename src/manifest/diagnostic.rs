@@ -1,0 +1,133 @@
+//! What is wrong with a manifest, and how that is shown: the place, the line, the reason, the way out.
+//!
+//! The only user of the rendering library. Knows nothing of what is checked.
+
+use std::fmt;
+
+use annotate_snippets::renderer::DecorStyle;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::node::Node;
+use super::source::{Sources, Span};
+
+/// Everything wrong with a manifest that could be found at once; at least one thing.
+#[derive(Debug)]
+pub struct ManifestErrors {
+    problems: Vec<Diagnostic>,
+    sources: Sources,
+}
+
+/// One thing wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Diagnostic {
+    title: String,
+    place: Option<Span>,
+    label: Option<String>,
+    also: Vec<(Span, String)>,
+    help: Vec<String>,
+}
+
+impl ManifestErrors {
+    /// The problems in the order of the text, each once.
+    pub(super) fn new(mut problems: Vec<Diagnostic>, sources: Sources) -> ManifestErrors {
+        problems.sort_by_key(|problem| problem.place);
+        problems.dedup();
+        ManifestErrors { problems, sources }
+    }
+
+    /// How many problems there are.
+    pub fn count(&self) -> usize {
+        self.problems.len()
+    }
+
+    /// All problems for a terminal that shows colours.
+    pub fn coloured(&self) -> String {
+        self.render(&Renderer::styled())
+    }
+
+    fn render(&self, renderer: &Renderer) -> String {
+        let renderer = renderer.clone().decor_style(DecorStyle::Ascii);
+        let rendered = self.problems.iter().map(|problem| renderer.render(&[problem.group(&self.sources)]));
+        rendered.collect::<Vec<_>>().join("\n\n")
+    }
+}
+
+impl fmt::Display for ManifestErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(&Renderer::plain()))
+    }
+}
+
+impl std::error::Error for ManifestErrors {}
+
+impl Diagnostic {
+    /// A problem at a place.
+    pub fn at(place: Span, title: impl Into<String>) -> Diagnostic {
+        Diagnostic { place: Some(place), ..Diagnostic::anywhere(title) }
+    }
+
+    /// A problem with a value; if that comes from a parameter, the place of its use is shown too.
+    pub fn of(node: &Node, title: impl Into<String>) -> Diagnostic {
+        let problem = Diagnostic::at(node.span, title);
+        match node.used_at {
+            Some(used_at) => problem.also(used_at, "used here"),
+            None => problem,
+        }
+    }
+
+    /// A problem that no text holds, such as a manifest that is not there.
+    pub fn anywhere(title: impl Into<String>) -> Diagnostic {
+        Diagnostic { title: title.into(), place: None, label: None, also: Vec::new(), help: Vec::new() }
+    }
+
+    /// A few words under the place.
+    pub fn label(mut self, label: impl Into<String>) -> Diagnostic {
+        self.label = Some(label.into());
+        self
+    }
+
+    /// Another place that has to do with it.
+    pub fn also(mut self, place: Span, label: impl Into<String>) -> Diagnostic {
+        self.also.push((place, label.into()));
+        self
+    }
+
+    /// What would be right.
+    pub fn help(mut self, help: impl Into<Option<String>>) -> Diagnostic {
+        self.help.extend(help.into());
+        self
+    }
+
+    fn group<'a>(&'a self, sources: &'a Sources) -> Group<'a> {
+        let mut group = Group::with_title(Level::ERROR.primary_title(self.title.as_str()));
+        if let Some(place) = self.place {
+            let in_same_source = self.also.iter().filter(|(span, _)| span.source == place.source);
+            let context = in_same_source.map(|(span, label)| AnnotationKind::Context.span(range(*span, sources)).label(label.as_str()));
+            let primary = AnnotationKind::Primary.span(range(place, sources)).label(self.label.as_deref());
+            group = group.element(snippet(place, sources).annotation(primary).annotations(context));
+            for (span, label) in self.also.iter().filter(|(span, _)| span.source != place.source) {
+                let context = AnnotationKind::Context.span(range(*span, sources)).label(label.as_str());
+                group = group.element(snippet(*span, sources).annotation(context));
+            }
+        }
+        group.elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())))
+    }
+}
+
+fn snippet<'a, T: Clone>(span: Span, sources: &'a Sources) -> Snippet<'a, T> {
+    let source = sources.get(span.source);
+    Snippet::source(source.text.as_str()).path(source.name.as_str())
+}
+
+/// At most the first line of a place, within the text and between characters.
+fn range(span: Span, sources: &Sources) -> std::ops::Range<usize> {
+    let text = &sources.get(span.source).text;
+    let start = character_start(text, span.start);
+    let end = character_start(text, span.end).max(start);
+    let line = text[start..end].lines().next().unwrap_or_default();
+    start..start + line.trim_end().len()
+}
+
+fn character_start(text: &str, byte: usize) -> usize {
+    (0..=byte.min(text.len())).rev().find(|byte| text.is_char_boundary(*byte)).unwrap_or_default()
+}

@@ -1,0 +1,168 @@
+//! The keys of a manifest become stage specifications; references are not followed yet.
+
+use serde_json::Value as Json;
+
+use super::diagnostic::Diagnostic;
+use super::nearest::{nearest, quoted};
+use super::node::{Entry, Map, Node, Value};
+use super::schema::{COMMON_KEYS, FORMS, Form, Rules};
+use super::shape::{Shape, choices, chosen, unknown_choice};
+use super::source::Span;
+use crate::key::StageId;
+use crate::stage::StageSpec;
+
+/// A manifest whose parts have the right shape, as far as `problems` is empty.
+pub(super) struct Document {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub seed: u64,
+    pub stages: Vec<StageNode>,
+}
+
+/// A stage as written.
+pub(super) struct StageNode {
+    pub id: StageId,
+    pub node: Node,
+    /// None where something is wrong with the stage.
+    pub spec: Option<StageSpec>,
+    pub seed: Option<u64>,
+}
+
+/// Of several forms of a kind, this key's choice decides.
+const DECIDING_KEY: &str = "model";
+
+/// Reads the whole manifest, parameters already substituted.
+pub(super) fn read(root: &Node, problems: &mut Vec<Diagnostic>) -> Document {
+    let rules = Rules::new();
+    let json = Shape { rules: &rules, problems }.check(root, "the manifest", &rules.top);
+    let text = |key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
+    let entries = root.as_map().and_then(|map| map.get("stages")).and_then(Node::as_map);
+    let stages = entries.into_iter().flat_map(|map| &map.0);
+    Document {
+        name: text("name"),
+        description: text("description"),
+        seed: json.get("seed").and_then(Json::as_u64).unwrap_or_default(),
+        stages: stages.filter_map(|entry| StageReader { rules: &rules, entry, problems }.read()).collect(),
+    }
+}
+
+struct StageReader<'a> {
+    rules: &'a Rules,
+    entry: &'a Entry,
+    problems: &'a mut Vec<Diagnostic>,
+}
+
+impl StageReader<'_> {
+    /// The stage, if its name can be one.
+    fn read(&mut self) -> Option<StageNode> {
+        let id: StageId = self.entry.key.parse().ok()?;
+        let known_problems = self.problems.len();
+        let mut node = self.entry.node.clone();
+        let read = self.form(&mut node).map(|index| (index, self.json(&node, index)));
+        let seed = read.as_ref().and_then(|(_, json)| json.get("seed")).and_then(Json::as_u64);
+        let spec = match read {
+            Some((index, json)) if self.problems.len() == known_problems && !node.has_unknown() => self.spec(&FORMS[index], json),
+            _ => None,
+        };
+        Some(StageNode { id, node, spec, seed })
+    }
+
+    fn json(&mut self, node: &Node, form: usize) -> Json {
+        let name = self.name();
+        Shape { rules: self.rules, problems: self.problems }.check(node, &name, &self.rules.forms[form])
+    }
+
+    fn spec(&mut self, form: &Form, mut json: Json) -> Option<StageSpec> {
+        if let Json::Object(object) = &mut json {
+            object.retain(|key, _| !COMMON_KEYS.contains(&key.as_str()));
+        }
+        let spec = (form.build)(json);
+        spec.map_err(|error| self.problems.push(Diagnostic::at(self.entry.key_span, format!("{}: {error}", self.name())))).ok()
+    }
+
+    fn name(&self) -> String {
+        format!("the stage `{}`", self.entry.key)
+    }
+
+    /// Which of [`FORMS`] the stage has. A deciding key that decides nothing is reported and taken out of `node`'s checks.
+    fn form(&mut self, node: &mut Node) -> Option<usize> {
+        let forms = self.forms_of_kind(node)?;
+        let first = *forms.first()?;
+        if forms.len() == 1 {
+            return Some(first);
+        }
+        let Value::Map(map) = &mut node.value else { return Some(first) };
+        let Some((text, place)) = map.get(DECIDING_KEY).and_then(choice_text) else { return Some(first) };
+        let rules = self.rules;
+        let names: Vec<(usize, &str)> =
+            forms.iter().flat_map(|form| deciding_choices(rules, *form).into_iter().map(|name| (*form, name))).collect();
+        if let Some((form, _)) = names.iter().find(|(_, name)| *name == text) {
+            return Some(*form);
+        }
+        let all: Vec<&str> = names.iter().map(|(_, name)| *name).collect();
+        self.problems.push(unknown_choice(&text, place, &format!("`{DECIDING_KEY}`"), &all));
+        let meant = nearest(&text, all).and_then(|meant| names.iter().find(|(_, name)| *name == meant));
+        let form = meant.map_or(first, |(form, _)| *form);
+        if let Some(entry) = map.0.iter_mut().find(|entry| entry.key == DECIDING_KEY) {
+            entry.node.value = Value::Unknown;
+        }
+        Some(form)
+    }
+
+    fn forms_of_kind(&mut self, node: &Node) -> Option<Vec<usize>> {
+        let Some(map) = node.as_map() else {
+            if !matches!(node.value, Value::Unknown) {
+                let title = format!("{} must be a map of keys, not {}", self.name(), node.describe());
+                self.problems.push(Diagnostic::of(node, title));
+            }
+            return None;
+        };
+        let kinds = kinds();
+        let Some(kind) = map.get("kind") else {
+            let problem = Diagnostic::at(self.entry.key_span, format!("{} lacks the key `kind`", self.name()));
+            self.problems.push(problem.help(format!("the kinds are: {}", quoted(kinds))));
+            return None;
+        };
+        let text = match &kind.value {
+            Value::String(text) => text,
+            Value::Unknown => return None,
+            _ => {
+                self.problems.push(Diagnostic::of(kind, format!("`kind` must be a text, not {}", kind.describe())));
+                return None;
+            }
+        };
+        let forms: Vec<usize> = FORMS.iter().enumerate().filter(|(_, form)| form.kind == text).map(|(index, _)| index).collect();
+        if forms.is_empty() {
+            self.problems.push(unknown_choice(text, kind.span, "`kind`", &kinds));
+        }
+        Some(forms)
+    }
+}
+
+/// The names that the deciding key of a form may take.
+fn deciding_choices(rules: &Rules, form: usize) -> Vec<&str> {
+    let definition = rules.resolve(&rules.forms[form]);
+    let part = definition.get("properties").and_then(|properties| properties.get(DECIDING_KEY));
+    let found = part.and_then(|part| choices(rules.resolve(part)));
+    found.into_iter().flatten().map(|choice| choice.name).collect()
+}
+
+/// The kinds, each once.
+fn kinds() -> Vec<&'static str> {
+    let mut kinds: Vec<&str> = FORMS.iter().map(|form| form.kind).collect();
+    kinds.dedup();
+    kinds
+}
+
+/// The name that a choice begins with: `name` or `{ name: … }`.
+fn choice_text(node: &Node) -> Option<(String, Span)> {
+    match &node.value {
+        Value::String(text) => Some((text.clone(), node.span)),
+        Value::Map(map) => first_chosen(map).map(|entry| (entry.key.clone(), entry.key_span)),
+        _ => None,
+    }
+}
+
+fn first_chosen(map: &Map) -> Option<&Entry> {
+    chosen(map).first().copied()
+}

@@ -12,13 +12,15 @@ mod mean;
 mod model;
 mod picture;
 mod resize;
+mod rows;
 
 pub use error::ArtifactError;
 pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};
 pub use features::{FeaturesFile, FeaturesWriter};
 pub use history::History;
-pub use images::{ImagesFile, ImagesWriter, RowLabels};
+pub use images::{ImagesFile, ImagesWriter};
 pub use mean::{Mean, MeanImage};
 pub use model::{InputSpec, ModelFile, ModelHeader, ModelTensor};
-pub use picture::Picture;
+pub use picture::{Picture, PictureError};
 pub use resize::{resize_area, resize_to_fill};
+pub use rows::RowLabels;

@@ -1,6 +1,13 @@
 //! Pictures as people have them, decoded to upright RGB.
+//!
+//! Knows nothing of where the bytes come from.
 
-use crate::artifact::ArtifactError;
+use std::io::Cursor;
+
+use image::codecs::jpeg::JpegEncoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use thiserror::Error;
 
 /// An upright RGB image in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,9 +18,118 @@ pub struct Picture {
     pub pixels: Vec<u8>,
 }
 
+/// Why bytes did not become a picture.
+#[derive(Debug, Error)]
+pub enum PictureError {
+    #[error("the file is empty")]
+    Empty,
+    #[error("not an image: its first bytes are those of no JPEG, PNG, WebP, BMP or GIF")]
+    NotAnImage,
+    #[error("truncated JPEG: the end of the image is missing")]
+    Truncated,
+    /// More pixels than any photograph has: a decompression bomb, or a damaged header.
+    #[error("too large: {width}×{height} pixels; at most {MAX_PIXELS} are decoded")]
+    TooLarge { width: u32, height: u32 },
+    #[error("damaged {format}: {source}")]
+    Damaged { format: &'static str, source: image::ImageError },
+    #[error("cannot be encoded: {0}")]
+    Encode(image::ImageError),
+}
+
+/// Pillow's limit for decompression bombs.
+const MAX_PIXELS: u64 = 178_956_970;
+
+/// What a decoder may allocate besides: enough for 16-bit RGBA at the limit.
+const MAX_ALLOCATION: u64 = MAX_PIXELS * 8;
+
 impl Picture {
-    /// Decodes the bytes of an image file. Its type is taken from the bytes, EXIF orientation is applied.
-    pub fn decode(_bytes: &[u8]) -> Result<Picture, ArtifactError> {
-        todo!()
+    /// Decodes the bytes of an image file. Its type is taken from the bytes, EXIF orientation is applied, an alpha channel
+    /// is dropped (as Pillow's `convert("RGB")` and OpenCV do, not composited), of an animation the first frame is taken.
+    pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
+        if bytes.is_empty() {
+            return Err(PictureError::Empty);
+        }
+        let format = image::guess_format(bytes).map_err(|_| PictureError::NotAnImage)?;
+        let name = format_name(format).ok_or(PictureError::NotAnImage)?;
+        if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+            return Err(PictureError::Truncated);
+        }
+        let (orientation, mut image) = decode_as(bytes, format).map_err(|error| match error {
+            DecodeError::TooLarge(width, height) => PictureError::TooLarge { width, height },
+            DecodeError::Image(source) => PictureError::Damaged { format: name, source },
+        })?;
+        image.apply_orientation(orientation);
+        let image = image.into_rgb8();
+        Ok(Picture { width: image.width() as usize, height: image.height() as usize, pixels: image.into_raw() })
     }
+
+    /// Encodes as baseline JPEG of the given quality (1–100).
+    pub fn encode_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
+        let mut bytes = Vec::new();
+        JpegEncoder::new_with_quality(&mut bytes, quality)
+            .encode(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
+            .map_err(PictureError::Encode)?;
+        Ok(bytes)
+    }
+
+    /// One row of pixels: `[W,3] u8`.
+    pub(super) fn row(&self, y: usize) -> &[u8] {
+        &self.pixels[y * self.width * 3..(y + 1) * self.width * 3]
+    }
+}
+
+enum DecodeError {
+    TooLarge(u32, u32),
+    Image(image::ImageError),
+}
+
+impl From<image::ImageError> for DecodeError {
+    fn from(error: image::ImageError) -> DecodeError {
+        DecodeError::Image(error)
+    }
+}
+
+fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<(Orientation, DynamicImage), DecodeError> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_ALLOCATION);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > MAX_PIXELS {
+        return Err(DecodeError::TooLarge(width, height));
+    }
+    // Metadata that cannot be read says nothing about the pixels.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((orientation, DynamicImage::from_decoder(decoder)?))
+}
+
+fn format_name(format: ImageFormat) -> Option<&'static str> {
+    match format {
+        ImageFormat::Jpeg => Some("JPEG"),
+        ImageFormat::Png => Some("PNG"),
+        ImageFormat::WebP => Some("WebP"),
+        ImageFormat::Bmp => Some("BMP"),
+        ImageFormat::Gif => Some("GIF"),
+        _ => None,
+    }
+}
+
+/// Whether an end-of-image marker follows the pixel data. The decoder fills what is missing with grey and says nothing.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    const END_OF_IMAGE: u8 = 0xD9;
+    const START_OF_SCAN: u8 = 0xDA;
+    let mut scanned = false;
+    let mut rest = bytes;
+    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xFF | 0xD0..=0xD8)) {
+        let marker = rest[at + 1];
+        if marker == END_OF_IMAGE {
+            return scanned;
+        }
+        scanned |= marker == START_OF_SCAN;
+        let Some(length) = rest.get(at + 2..at + 4) else { return false };
+        let segment = 2 + usize::from(u16::from_be_bytes([length[0], length[1]]));
+        rest = rest.get(at + segment..).unwrap_or_default();
+    }
+    false
 }

@@ -6,8 +6,9 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::stage::StageError;
 
-/// Endings of files that are taken for images, without regard to case.
-const ENDINGS: [&str; 7] = ["jpg", "jpeg", "jpe", "png", "webp", "bmp", "gif"];
+/// Endings of files that are taken for images, without regard to case. Those of formats that are not decoded are among
+/// them: such a file is to be an error that names it, not to go missing.
+const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "heic", "avif"];
 
 /// The images under a folder: paths relative to it with `/` between names, sorted. Hidden files and folders are passed
 /// over; links are followed. A name that is not UTF-8 is an error, because it could not be written into an artifact.

@@ -85,6 +85,15 @@ impl StageJob {
         }
     }
 
+    /// The root and the image files of the folder given as the input `name`.
+    pub fn folder(&self, name: &str) -> Result<(&Path, &[SourceFile]), StageError> {
+        match self.inputs.get(name) {
+            Some(JobInput::Folder { root, files }) => Ok((root, files)),
+            Some(JobInput::File(_)) => Err(StageError::Invalid(format!("the input `{name}` of {} is a file, not a folder", self.stage))),
+            None => Err(StageError::Invalid(format!("stage {} was given no input `{name}`", self.stage))),
+        }
+    }
+
     /// Where the output `name` is to be written.
     pub fn output(&self, name: &str) -> Result<PathBuf, StageError> {
         let outputs = self.spec.outputs();

@@ -1,5 +1,11 @@
 //! `pack`: image files, a label rule and a split become HDF5 files of equal-sized images.
 
+mod labels;
+mod ordered;
+mod share;
+mod split;
+mod work;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,7 +13,10 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, InputSource, InputUse, OutputDecl, ParameterProblem, StageContext, StageError, StageJob, StageOutput};
+use crate::stage::{ArtifactType, InputSource, InputUse, OutputDecl, ParameterProblem};
+
+pub use share::Share;
+pub(in crate::stage) use work::run;
 
 /// Packs image files into HDF5, one file per part of the split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -104,14 +113,6 @@ pub struct Split {
     pub test: Share,
 }
 
-/// A number of images, or a fraction of them.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Share {
-    Count(u64),
-    Fraction(#[schemars(range(min = 0.0, max = 1.0))] f64),
-}
-
 /// How an image of any shape becomes a square.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -155,6 +156,19 @@ impl Pack {
         if self.images.is_some() == !self.sources.is_empty() {
             problems.push(ParameterProblem::new("", "give either `images` or `sources`"));
         }
+        if !(1..=4096).contains(&self.size) {
+            problems.push(ParameterProblem::new("size", format!("`size` is 1 to 4096, not {}", self.size)));
+        }
+        if !self.sources.is_empty() && self.labels != Labels::default() {
+            problems.push(ParameterProblem::new("labels", "with `sources`, each source has its own `labels`"));
+        }
+        if !self.sources.is_empty() && self.split != Split::default() {
+            problems.push(ParameterProblem::new("split", "with `sources`, each source has its own `split`"));
+        }
+        check_rules(&mut problems, "", Subset::Train, &self.labels, &self.split);
+        for (subset, source) in &self.sources {
+            check_rules(&mut problems, &format!("sources.{}.", subset.as_str()), *subset, &source.labels, &source.split);
+        }
         problems
     }
 
@@ -168,6 +182,39 @@ impl Pack {
         match &self.images {
             Some(_) => subset == Subset::Train || held_out(&self.split),
             None => self.sources.contains_key(&subset) || self.sources.values().any(|source| held_out(&source.split)),
+        }
+    }
+}
+
+fn check_rules(problems: &mut Vec<ParameterProblem>, prefix: &str, base: Subset, labels: &Labels, split: &Split) {
+    let mut problem = |key: &str, message: String| problems.push(ParameterProblem::new(format!("{prefix}{key}"), message));
+    if let Err((key, message)) = labels.check() {
+        problem(key, message);
+    }
+    if let (Share::Fraction(val), Share::Fraction(test)) = (split.val, split.test)
+        && val + test >= 1.0
+    {
+        problem("split", format!("`val` and `test` leave nothing: {val} + {test} is not below 1"));
+    }
+    for (subset, share) in [(Subset::Val, split.val), (Subset::Test, split.test)] {
+        if subset == base && !share.is_zero() {
+            let name = subset.as_str();
+            problem(&format!("split.{name}"), format!("all images of this source are for `{name}` already"));
+        }
+    }
+}
+
+impl Labels {
+    /// An error is the key of what cannot work, and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        match self {
+            Labels::ParentDir => Ok(()),
+            Labels::Ancestor(0) => Err(("labels.ancestor", "1 is the folder that holds the image, 2 the one above; not 0".to_owned())),
+            Labels::Ancestor(_) => Ok(()),
+            Labels::Filename(pattern) => labels::filename_pattern(pattern).map(drop).map_err(|reason| ("labels.filename", reason)),
+            Labels::Table(table) if table.path_column == 0 => Err(("labels.table.path-column", "columns are counted from 1".to_owned())),
+            Labels::Table(table) if table.label_column == 0 => Err(("labels.table.label-column", "columns are counted from 1".to_owned())),
+            Labels::Table(_) => Ok(()),
         }
     }
 }
@@ -206,22 +253,6 @@ impl Subset {
     }
 }
 
-impl Share {
-    /// Whether this asks for no image at all.
-    pub fn is_zero(self) -> bool {
-        match self {
-            Share::Count(count) => count == 0,
-            Share::Fraction(fraction) => fraction == 0.0,
-        }
-    }
-}
-
-impl Default for Share {
-    fn default() -> Share {
-        Share::Count(0)
-    }
-}
-
 impl TableLabels {
     fn first() -> u32 {
         1
@@ -230,8 +261,4 @@ impl TableLabels {
     fn second() -> u32 {
         2
     }
-}
-
-pub(super) fn run(_spec: &Pack, _job: &StageJob, _context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
-    todo!()
 }

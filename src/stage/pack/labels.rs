@@ -1,0 +1,165 @@
+//! The class name of every image of a folder, by the rule of the manifest.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+use regex::Regex;
+
+use crate::key::SourceFile;
+use crate::stage::StageError;
+use crate::stage::pack::{Labels, TableLabels};
+
+/// A folder of images as the job gives it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Folder<'a> {
+    pub root: &'a Path,
+    pub files: &'a [SourceFile],
+    /// With [`Labels::Table`].
+    pub table: Option<&'a Path>,
+}
+
+/// The class name of every file, in the order of the files.
+pub(super) fn class_names(labels: &Labels, folder: Folder<'_>) -> Result<Vec<String>, StageError> {
+    match labels {
+        Labels::ParentDir => from_ancestor(folder, 1),
+        Labels::Ancestor(levels) => from_ancestor(folder, *levels as usize),
+        Labels::Filename(pattern) => from_filename(folder, pattern),
+        Labels::Table(columns) => from_table(folder, columns),
+    }
+}
+
+/// Checks a pattern for file names: it has to compile and to have a group.
+pub(super) fn filename_pattern(pattern: &str) -> Result<Regex, String> {
+    let regex = Regex::new(pattern).map_err(|error| format!("not a regular expression: {error}"))?;
+    if regex.captures_len() < 2 {
+        return Err(format!("`{pattern}` has no group: put what names the class in parentheses, as in `^(cat|dog)\\.`"));
+    }
+    Ok(regex)
+}
+
+fn from_ancestor(folder: Folder<'_>, levels: usize) -> Result<Vec<String>, StageError> {
+    let name = |file: &SourceFile| {
+        // The folder's own name does not count: it may lie elsewhere tomorrow, under another name.
+        let name = file.path.rsplit('/').nth(levels);
+        name.map(str::to_owned).ok_or_else(|| {
+            let reason = format!("there is no folder {levels} up within {}, so its class is unknown", folder.root.display());
+            StageError::Input { path: folder.root.join(&file.path), reason }
+        })
+    };
+    folder.files.iter().map(name).collect()
+}
+
+fn from_filename(folder: Folder<'_>, pattern: &str) -> Result<Vec<String>, StageError> {
+    let regex = filename_pattern(pattern).map_err(StageError::Invalid)?;
+    let mut names = Vec::with_capacity(folder.files.len());
+    let mut strangers = Vec::new();
+    for file in folder.files {
+        let file_name = file.path.rsplit('/').next().unwrap_or(&file.path);
+        match regex.captures(file_name).and_then(|captures| captures.get(1)).filter(|group| !group.is_empty()) {
+            Some(group) => names.push(group.as_str().to_owned()),
+            None => strangers.push(file_name),
+        }
+    }
+    if strangers.is_empty() {
+        return Ok(names);
+    }
+    let examples = strangers[..strangers.len().min(3)].join(", ");
+    let reason = format!("{} of {} file names do not match `{pattern}`, such as {examples}", strangers.len(), folder.files.len());
+    Err(StageError::Input { path: folder.root.to_owned(), reason })
+}
+
+fn from_table(folder: Folder<'_>, columns: &TableLabels) -> Result<Vec<String>, StageError> {
+    let path = folder.table.ok_or_else(|| StageError::Invalid("the table of labels was not given".to_owned()))?;
+    let text = fs::read_to_string(path).map_err(|source| StageError::Io { path: path.to_owned(), source })?;
+    let problem = |reason: String| StageError::Input { path: path.to_owned(), reason };
+    let mut table = read_table(&text, columns).map_err(problem)?;
+    let mut names = Vec::with_capacity(folder.files.len());
+    for file in folder.files {
+        let name = table.remove(file.path.as_str());
+        names.push(name.ok_or_else(|| problem(format!("it has no line for the image {}", file.path)))?.to_owned());
+    }
+    match table.keys().min() {
+        Some(first) => Err(problem(format!("{} of its lines have no image in {}, such as {first}", table.len(), folder.root.display()))),
+        None => Ok(names),
+    }
+}
+
+/// Path → class name. An error says which line is wrong.
+fn read_table<'t>(text: &'t str, columns: &TableLabels) -> Result<HashMap<&'t str, &'t str>, String> {
+    let separator = if text.lines().next().is_some_and(|line| line.contains('\t')) { '\t' } else { ',' };
+    let mut table = HashMap::new();
+    for (index, line) in text.lines().enumerate().skip(usize::from(columns.header)) {
+        if line.trim().is_empty() {
+            continue;
+        }
+        let column = |number: u32| {
+            let field = line.split(separator).nth(number as usize - 1).map(str::trim).filter(|field| !field.is_empty());
+            field.ok_or_else(|| format!("line {}: there is nothing in column {number}", index + 1))
+        };
+        let path = column(columns.path_column)?;
+        let path = path.strip_prefix("./").unwrap_or(path);
+        if table.insert(path, column(columns.label_column)?).is_some() {
+            return Err(format!("line {}: {path} is listed twice", index + 1));
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Digest;
+
+    fn files(paths: &[&str]) -> Vec<SourceFile> {
+        paths.iter().map(|path| SourceFile { path: (*path).to_owned(), digest: Digest::of_bytes(b"") }).collect()
+    }
+
+    fn names(labels: &Labels, paths: &[&str], table: Option<&str>) -> Result<Vec<String>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("table.txt");
+        if let Some(table) = table {
+            fs::write(&path, table).unwrap();
+        }
+        let files = files(paths);
+        let result = class_names(labels, Folder { root: Path::new("/set"), files: &files, table: table.map(|_| path.as_path()) });
+        result.map_err(|error| error.to_string().replace(&path.display().to_string(), "TABLE"))
+    }
+
+    fn table(header: bool) -> Labels {
+        Labels::Table(TableLabels { file: "table.txt".into(), path_column: 1, label_column: 2, header })
+    }
+
+    #[test]
+    fn folders_name_classes() {
+        assert_eq!(names(&Labels::ParentDir, &["x/cat/1.jpg", "dog/2.jpg"], None).unwrap(), ["cat", "dog"]);
+        assert_eq!(names(&Labels::Ancestor(2), &["n01/images/1.jpg", "a/n02/images/2.jpg"], None).unwrap(), ["n01", "n02"]);
+        let error = names(&Labels::ParentDir, &["cat/1.jpg", "2.jpg"], None).unwrap_err();
+        assert_eq!(error, "/set/2.jpg: there is no folder 1 up within /set, so its class is unknown");
+    }
+
+    #[test]
+    fn file_names_name_classes() {
+        let labels = Labels::Filename("^(cat|dog)\\.".to_owned());
+        assert_eq!(names(&labels, &["cat.0.jpg", "x/dog.1.jpg"], None).unwrap(), ["cat", "dog"]);
+        let error = names(&labels, &["cat.0.jpg", "cow.1.jpg", "a.jpg", "b.jpg", "c.jpg"], None).unwrap_err();
+        assert_eq!(error, "/set: 4 of 5 file names do not match `^(cat|dog)\\.`, such as cow.1.jpg, a.jpg, b.jpg");
+    }
+
+    #[test]
+    fn a_table_names_classes() {
+        let tiny_imagenet = "1.JPEG\tn02\t0\t32\t44\t62\n0.JPEG\tn01\t52\t55\t57\t59\n";
+        assert_eq!(names(&table(false), &["0.JPEG", "1.JPEG"], Some(tiny_imagenet)).unwrap(), ["n01", "n02"]);
+        let csv = "path,label\r\n./a/0.jpg, cat\r\n\r\na/1.jpg,dog\r\n";
+        assert_eq!(names(&table(true), &["a/0.jpg", "a/1.jpg"], Some(csv)).unwrap(), ["cat", "dog"]);
+    }
+
+    #[test]
+    fn a_table_that_does_not_fit_the_folder_is_an_error() {
+        let error = |text: &str| names(&table(false), &["0.jpg", "1.jpg"], Some(text)).unwrap_err();
+        assert_eq!(error("0.jpg,cat\n"), "TABLE: it has no line for the image 1.jpg");
+        assert_eq!(error("0.jpg,a\n1.jpg,a\n3.jpg,a\n2.jpg,a\n"), "TABLE: 2 of its lines have no image in /set, such as 2.jpg");
+        assert_eq!(error("0.jpg,cat\n1.jpg\n"), "TABLE: line 2: there is nothing in column 2");
+        assert_eq!(error("0.jpg,cat\n0.jpg,dog\n"), "TABLE: line 2: 0.jpg is listed twice");
+    }
+}

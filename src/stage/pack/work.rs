@@ -1,0 +1,252 @@
+//! The work of `pack`: label, split, decode, resize, write.
+//!
+//! Images are decoded in parallel and written in order; memory holds a window of them, however many there are.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::artifact::{ImagesFile, ImagesWriter, Picture, RowLabels, resize_area, resize_to_fill};
+use crate::event::{StageEvent, Unit};
+use crate::key::SourceFile;
+use crate::stage::pack::labels::{Folder, class_names};
+use crate::stage::pack::ordered::for_each_in_order;
+use crate::stage::pack::split::{Candidate, shuffle, split};
+use crate::stage::{Fit, Labels, OnError, Pack, SkippedImage, Split, StageContext, StageError, StageJob, StageOutput, Subset};
+
+/// Bytes of packed pixels that are decoded ahead of the writer.
+const WINDOW_BYTES: usize = 64 << 20;
+
+/// Bytes of packed pixels that are written at a time.
+const BLOCK_BYTES: usize = 4 << 20;
+
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
+pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
+    let sources = sources(spec, job)?;
+    let (mut parts, label_names) = divide(spec, &sources, job.seed)?;
+    warn_about_classes(&parts, &label_names, context);
+    let mut skipped = Vec::new();
+    for subset in Subset::ALL.into_iter().filter(|subset| spec.produces(*subset)) {
+        let rows = &mut parts[subset as usize];
+        shuffle(rows, job.seed, |row| row.path);
+        let out = job.output(subset.as_str())?;
+        skipped.extend(Packing { spec, subset, label_names: &label_names, out }.run(rows, context)?);
+    }
+    Ok(StageOutput { skipped, ..StageOutput::default() })
+}
+
+/// A folder of images with its rules.
+struct Source<'a> {
+    folder: Folder<'a>,
+    labels: &'a Labels,
+    split: Split,
+    /// Where images go that are not held out.
+    base: Subset,
+}
+
+/// A row to be packed.
+#[derive(Debug, Clone, Copy)]
+struct Row<'a> {
+    root: &'a Path,
+    path: &'a str,
+    class: usize,
+}
+
+/// One part of the data set on its way into a file.
+struct Packing<'a> {
+    spec: &'a Pack,
+    subset: Subset,
+    label_names: &'a [String],
+    out: PathBuf,
+}
+
+fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, StageError> {
+    let source = |prefix: &str, labels: &'a Labels, split: Split, base: Subset| {
+        let (root, files) = job.folder(&format!("{prefix}images"))?;
+        let table = job.optional_file(&format!("{prefix}labels.table.file"))?;
+        if files.is_empty() {
+            return Err(StageError::Input { path: root.to_owned(), reason: "there is no image in this folder".to_owned() });
+        }
+        Ok(Source { folder: Folder { root, files, table }, labels, split, base })
+    };
+    if spec.images.is_some() {
+        return Ok(vec![source("", &spec.labels, spec.split, Subset::Train)?]);
+    }
+    let each = spec.sources.iter();
+    each.map(|(subset, given)| source(&format!("sources.{}.", subset.as_str()), &given.labels, given.split, *subset)).collect()
+}
+
+/// The rows of every part, by [`Subset`], and the class names.
+fn divide<'a>(spec: &Pack, sources: &[Source<'a>], seed: u64) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
+    let names: Vec<Vec<String>> = sources.iter().map(|source| class_names(source.labels, source.folder)).collect::<Result<_, _>>()?;
+    let label_names: Vec<String> = names.iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let mut parts = <[Vec<Row<'a>>; 3]>::default();
+    for (source, names) in sources.iter().zip(&names) {
+        let candidate = |(file, name): (&'a SourceFile, &String)| {
+            let class = label_names.binary_search(name).map_err(|_| StageError::Invalid(format!("the class `{name}` got lost")))?;
+            Ok(Candidate { path: file.path.as_str(), class })
+        };
+        let candidates: Vec<Candidate<'a>> = source.folder.files.iter().zip(names).map(candidate).collect::<Result<_, StageError>>()?;
+        let refused = |reason| StageError::Input { path: source.folder.root.to_owned(), reason };
+        let subsets = split(&candidates, source.split, source.base, seed).map_err(refused)?;
+        for (Candidate { path, class }, subset) in candidates.into_iter().zip(subsets) {
+            parts[subset as usize].push(Row { root: source.folder.root, path, class });
+        }
+    }
+    match Subset::ALL.into_iter().find(|subset| spec.produces(*subset) && parts[*subset as usize].is_empty()) {
+        Some(subset) => Err(StageError::Invalid(nothing_left(sources, subset))),
+        None => Ok((parts, label_names)),
+    }
+}
+
+fn nothing_left(sources: &[Source<'_>], subset: Subset) -> String {
+    let total: usize = sources.iter().map(|source| source.folder.files.len()).sum();
+    let shares: Vec<String> = sources.iter().map(|source| format!("val: {}, test: {}", source.split.val, source.split.test)).collect();
+    format!("no image is left for {}: the split of {total} images is {}", subset.as_str(), shares.join("; "))
+}
+
+fn warn_about_classes(parts: &[Vec<Row<'_>>; 3], label_names: &[String], context: &mut StageContext<'_>) {
+    if let [only] = label_names {
+        context.emit(StageEvent::Warning { message: format!("all images are of one class, `{only}`") });
+    }
+    let train = &parts[Subset::Train as usize];
+    let trained: BTreeSet<usize> = train.iter().map(|row| row.class).collect();
+    let missing: Vec<&str> =
+        label_names.iter().enumerate().filter(|(class, _)| !trained.contains(class)).map(|(_, name)| name.as_str()).collect();
+    if !train.is_empty() && !missing.is_empty() {
+        context.emit(StageEvent::Warning { message: format!("no training image shows {}", missing.join(", ")) });
+    }
+}
+
+impl Packing<'_> {
+    /// Writes the file and says what was left out.
+    fn run(&self, rows: &[Row<'_>], context: &mut StageContext<'_>) -> Result<Vec<SkippedImage>, StageError> {
+        let mut progress = Progress::new(self.subset, rows.len());
+        let mut block = Block::new(ImagesWriter::create(&self.out, self.size(), &self.labels(rows.iter()))?);
+        let window = (WINDOW_BYTES / self.row_bytes()).clamp(2 * rayon::current_num_threads(), 4096);
+        let mut skipped = Vec::new();
+        for_each_in_order(
+            rows,
+            window,
+            |row| self.pixels(row),
+            |row, pixels| {
+                context.check_cancelled()?;
+                match (pixels, self.spec.on_error) {
+                    (Ok(pixels), _) => block.push(&pixels)?,
+                    (Err(reason), OnError::Fail) => return Err(StageError::Input { path: row.root.join(row.path), reason }),
+                    (Err(reason), OnError::Skip) => {
+                        context.emit(StageEvent::Warning { message: format!("left out {}: {reason}", row.path) });
+                        skipped.push(SkippedImage { path: row.path.to_owned(), reason });
+                        block.push(&vec![0; self.row_bytes()])?;
+                    }
+                }
+                progress.advance(context);
+                Ok(())
+            },
+        )?;
+        block.finish()?;
+        self.remove(rows, &skipped)?;
+        Ok(skipped)
+    }
+
+    /// Reads and resizes one image; an error is the reason in words.
+    fn pixels(&self, row: &Row<'_>) -> Result<Vec<u8>, String> {
+        let bytes = fs::read(row.root.join(row.path)).map_err(|error| error.to_string())?;
+        let picture = Picture::decode(&bytes).map_err(|error| error.to_string())?;
+        let size = self.spec.size as usize;
+        let resized = match self.spec.fit {
+            Fit::Crop => resize_to_fill(&picture, size),
+            Fit::Stretch => resize_area(&picture, size, size),
+        };
+        Ok(resized.pixels)
+    }
+
+    /// Writes the file again without the rows that were left out. A contiguous dataset cannot shrink, and which images
+    /// cannot be read is known only when all have been.
+    fn remove(&self, rows: &[Row<'_>], skipped: &[SkippedImage]) -> Result<(), StageError> {
+        if skipped.is_empty() {
+            return Ok(());
+        }
+        if skipped.len() == rows.len() {
+            let (count, part) = (rows.len(), self.subset.as_str());
+            return Err(StageError::Invalid(format!(
+                "none of the {count} images for {part} can be read; {}: {}",
+                skipped[0].path, skipped[0].reason
+            )));
+        }
+        let gone: BTreeSet<&str> = skipped.iter().map(|image| image.path.as_str()).collect();
+        let kept: Vec<usize> = (0..rows.len()).filter(|index| !gone.contains(rows[*index].path)).collect();
+        let partial = self.out.with_extension("partial");
+        let all = ImagesFile::open(&self.out)?;
+        let mut block = Block::new(ImagesWriter::create(&partial, self.size(), &self.labels(kept.iter().map(|index| &rows[*index])))?);
+        for index in kept {
+            block.push(all.row(index))?;
+        }
+        block.finish()?;
+        fs::rename(&partial, &self.out).map_err(|source| StageError::Io { path: self.out.clone(), source })
+    }
+
+    fn labels<'r>(&self, rows: impl Iterator<Item = &'r Row<'r>>) -> RowLabels {
+        let (labels, paths) = rows.map(|row| (row.class as i64, row.path.to_owned())).unzip();
+        RowLabels { labels, label_names: self.label_names.to_vec(), paths }
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.spec.size as usize, self.spec.size as usize)
+    }
+
+    fn row_bytes(&self) -> usize {
+        self.size().0 * self.size().1 * 3
+    }
+}
+
+/// Gathers rows so that small images are not written one by one.
+struct Block {
+    writer: ImagesWriter,
+    pixels: Vec<u8>,
+}
+
+impl Block {
+    fn new(writer: ImagesWriter) -> Block {
+        Block { writer, pixels: Vec::new() }
+    }
+
+    fn push(&mut self, row: &[u8]) -> Result<(), StageError> {
+        self.pixels.extend_from_slice(row);
+        if self.pixels.len() >= BLOCK_BYTES {
+            self.writer.append(&self.pixels)?;
+            self.pixels.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), StageError> {
+        self.writer.append(&self.pixels)?;
+        Ok(self.writer.finish()?)
+    }
+}
+
+/// Reports how far a part is, but not more often than anyone can read.
+struct Progress {
+    activity: String,
+    done: u64,
+    total: u64,
+    reported: Instant,
+}
+
+impl Progress {
+    fn new(subset: Subset, total: usize) -> Progress {
+        Progress { activity: format!("packing {}", subset.as_str()), done: 0, total: total as u64, reported: Instant::now() }
+    }
+
+    fn advance(&mut self, context: &mut StageContext<'_>) {
+        self.done += 1;
+        if self.done == self.total || self.reported.elapsed() >= PROGRESS_INTERVAL {
+            self.reported = Instant::now();
+            let Progress { activity, done, total, .. } = self;
+            context.emit(StageEvent::Progress { activity: activity.clone(), done: *done, total: *total, unit: Unit::Images });
+        }
+    }
+}

@@ -24,10 +24,10 @@ demo: build ## generate pictures, train on them, evaluate: under three minutes a
 test: setup ## run every test
 	cargo test
 
-lint: setup ## check formatting, lints and, where cargo-deny is installed, licences and advisories
+lint: setup ## check formatting, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	@if cargo deny --version >/dev/null 2>&1; then cargo deny check; else echo "lint: cargo-deny is not installed; licences and advisories not checked"; fi
+	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed; dependencies not checked"; fi
 
 clean: ## delete what was built; .deps/ and output/ stay
 	cargo clean

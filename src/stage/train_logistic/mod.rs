@@ -155,11 +155,6 @@ pub(super) fn run(spec: &TrainLogistic, job: &StageJob, context: &mut StageConte
 /// The rows, with the classes that have any.
 fn samples<'a>(path: &Path, features: &'a FeaturesFile) -> Result<Samples<'a>, StageError> {
     let invalid = |reason: String| StageError::Input { path: path.to_owned(), reason };
-    if let Some(index) = features.values.iter().position(|value| !value.is_finite()) {
-        let (row, column) = (index / features.dimensions, index % features.dimensions);
-        let value = features.values[index];
-        return Err(invalid(format!("a feature is {value}, no number to learn from: row {row}, column {column}, counted from 0")));
-    }
     let labels = &features.rows.labels;
     let mut class_of: BTreeMap<i64, usize> = labels.iter().map(|label| (*label, 0)).collect();
     class_of.values_mut().enumerate().for_each(|(index, class)| *class = index);

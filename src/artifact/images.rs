@@ -163,6 +163,7 @@ fn map(path: &Path, offset: u64, len: usize) -> Result<Mmap, ArtifactError> {
             format!("the file is cut short: pixels should end at byte {}, it at {end}", offset + len as u64),
         ));
     }
+    #[expect(unsafe_code, reason = "a data set may be larger than memory, and mapping a file is unsafe by nature")]
     // SAFETY: a map is sound while nobody changes the file under it. Artifacts are written once, under another name, and
     // are read-only afterwards; a file from outside is the user's to leave alone while it is read.
     let map = unsafe { MmapOptions::new().offset(offset).len(len).map(&file) };

@@ -114,12 +114,12 @@ impl Sums {
         for run in pixels.chunks(3 << 16) {
             let mut squares = [0_u32; 3];
             for pixel in run.chunks_exact(3) {
-                for channel in 0..3 {
-                    squares[channel] += u32::from(pixel[channel]) * u32::from(pixel[channel]);
+                for (sum, value) in squares.iter_mut().zip(pixel) {
+                    *sum += u32::from(*value) * u32::from(*value);
                 }
             }
-            for channel in 0..3 {
-                self.squares[channel] += u64::from(squares[channel]);
+            for (sum, square) in self.squares.iter_mut().zip(squares) {
+                *sum += u64::from(square);
             }
         }
         for run in pixels.chunks(self.values.len()) {

@@ -8,7 +8,7 @@ mod work;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -153,7 +153,7 @@ impl Pack {
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {
         let mut problems = Vec::new();
-        if self.images.is_some() == !self.sources.is_empty() {
+        if self.images.is_some() != self.sources.is_empty() {
             problems.push(ParameterProblem::new("", "give either `images` or `sources`"));
         }
         if !(1..=4096).contains(&self.size) {
@@ -219,7 +219,7 @@ impl Labels {
     }
 }
 
-fn push_source<'a>(inputs: &mut Vec<InputUse<'a>>, prefix: &str, images: &'a PathBuf, labels: &'a Labels) {
+fn push_source<'a>(inputs: &mut Vec<InputUse<'a>>, prefix: &str, images: &'a Path, labels: &'a Labels) {
     inputs.push(InputUse { name: Cow::Owned(format!("{prefix}images")), source: InputSource::ImageFolder(images), accepts: &[] });
     if let Labels::Table(table) = labels {
         inputs.push(InputUse {

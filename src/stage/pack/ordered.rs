@@ -64,7 +64,7 @@ mod tests {
         let mut seen = Vec::new();
         let work = |item: &u64| {
             let ahead = begun.fetch_add(1, Ordering::SeqCst) - taken.load(Ordering::SeqCst);
-            std::thread::sleep(Duration::from_micros(if item % 7 == 0 { 900 } else { 50 }));
+            std::thread::sleep(Duration::from_micros(if item.is_multiple_of(7) { 900 } else { 50 }));
             (item * item, ahead)
         };
         for_each_in_order(&items, 8, work, |item, (square, ahead)| {

@@ -48,4 +48,3 @@ pub mod plan;
 pub mod report;
 
 pub mod exec;
-

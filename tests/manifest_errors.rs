@@ -1,0 +1,1234 @@
+//! The full text of what a user reads about a wrong manifest.
+
+mod project;
+
+use insta::assert_snapshot;
+use project::{Project, errors};
+
+#[test]
+fn a_misspelt_key_names_the_right_one() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    sise: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: unknown key `sise` in the stage `pack`
+     --> pipeline.yaml:5:5
+      |
+    5 |     sise: 32
+      |     ^^^^
+      |
+      = help: did you mean `size`?
+    "#);
+}
+
+#[test]
+fn a_key_that_resembles_nothing_lists_those_there_are() {
+    let text = errors(
+        r#"
+stages:
+  mean:
+    kind: compute-mean
+    images: { file: labels.txt }
+    frequency: 3
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: unknown key `frequency` in the stage `mean`
+     --> pipeline.yaml:5:5
+      |
+    5 |     frequency: 3
+      |     ^^^^^^^^^
+      |
+      = help: the keys are: `kind`, `description`, `seed`, `images`, `per`
+    "#);
+}
+
+#[test]
+fn an_unknown_key_at_the_top_is_reported() {
+    let text = errors(
+        r#"
+version: 2
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: unknown key `version` in the manifest
+     --> pipeline.yaml:1:1
+      |
+    1 | version: 2
+      | ^^^^^^^
+      |
+      = help: the keys are: `name`, `description`, `seed`, `extends`, `params`, `stages`
+    "#);
+}
+
+#[test]
+fn an_unknown_option_of_a_network_is_reported() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  train:
+    kind: train
+    train: pack.train
+    model: { alexnet: { l1: 0.1 } }
+    input: { size: 32 }
+    optimizer: { adam: { lr: 1e-3 } }
+    epochs: 1
+    batch: 8
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: unknown key `l1` in `alexnet`
+      --> pipeline.yaml:10:25
+       |
+    10 |     model: { alexnet: { l1: 0.1 } }
+       |                         ^^
+       |
+       = help: did you mean `l2`?
+    "#);
+}
+
+#[test]
+fn a_missing_key_comes_with_what_it_is_for() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the stage `pack` lacks the key `size`
+     --> pipeline.yaml:2:3
+      |
+    2 |   pack:
+      |   ^^^^
+      |
+      = help: `size`: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_short_form_lacks_what_its_choice_needs() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  train:
+    kind: train
+    train: pack.train
+    model: alexnet
+    input: { size: 32 }
+    optimizer: sgd
+    epochs: 1
+    batch: 8
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `sgd` lacks the key `lr`
+      --> pipeline.yaml:12:16
+       |
+    12 |     optimizer: sgd
+       |                ^^^
+       |
+       = help: `lr`: Learning rate.
+    "#);
+}
+
+#[test]
+fn a_stage_without_a_kind_lists_the_kinds() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    images: images
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the stage `pack` lacks the key `kind`
+     --> pipeline.yaml:2:3
+      |
+    2 |   pack:
+      |   ^^^^
+      |
+      = help: the kinds are: `pack`, `compute-mean`, `extract-features`, `train`, `oversample-eval`, `evaluate`
+    "#);
+}
+
+#[test]
+fn an_unknown_kind_names_the_nearest() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pakc
+    images: images
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `kind` cannot be `pakc`
+     --> pipeline.yaml:3:11
+      |
+    3 |     kind: pakc
+      |           ^^^^
+      |
+      = help: did you mean `pack`?
+    "#);
+}
+
+#[test]
+fn an_unknown_network_names_the_nearest() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  train:
+    kind: train
+    train: pack.train
+    model: alexnett
+    input: { size: 32 }
+    optimizer: { adam: { lr: 1e-3 } }
+    epochs: 1
+    batch: 8
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `model` cannot be `alexnett`
+      --> pipeline.yaml:10:12
+       |
+    10 |     model: alexnett
+       |            ^^^^^^^^
+       |
+       = help: did you mean `alexnet`?
+    "#);
+}
+
+#[test]
+fn a_misspelt_classifier_is_told_from_a_misspelt_network() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  fit:
+    kind: train
+    train: pack.train
+    model: logistic-regresion
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `model` cannot be `logistic-regresion`
+      --> pipeline.yaml:10:12
+       |
+    10 |     model: logistic-regresion
+       |            ^^^^^^^^^^^^^^^^^^
+       |
+       = help: did you mean `logistic-regression`?
+    "#);
+}
+
+#[test]
+fn a_bad_choice_lists_the_good_ones() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    fit: letterbox
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `fit` cannot be `letterbox`
+     --> pipeline.yaml:6:10
+      |
+    6 |     fit: letterbox
+      |          ^^^^^^^^^
+      |
+      = help: it is one of: `crop`, `stretch`
+    "#);
+}
+
+#[test]
+fn two_choices_at_once_are_too_many() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  train:
+    kind: train
+    train: pack.train
+    model: alexnet
+    input: { size: 32 }
+    optimizer:
+      adam: { lr: 1e-3 }
+      sgd: { lr: 1e-2 }
+    epochs: 1
+    batch: 8
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `optimizer` must be one of `sgd`, `adam`, not several
+      --> pipeline.yaml:14:7
+       |
+    13 |       adam: { lr: 1e-3 }
+       |       ---- the first
+    14 |       sgd: { lr: 1e-2 }
+       |       ^^^
+    "#);
+}
+
+#[test]
+fn a_text_where_a_number_belongs_shows_both() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: large
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not the text `large`
+     --> pipeline.yaml:5:11
+      |
+    5 |     size: large
+      |           ^^^^^
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_fraction_where_a_whole_number_belongs_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32.5
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not the number 32.5
+     --> pipeline.yaml:5:11
+      |
+    5 |     size: 32.5
+      |           ^^^^
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_list_where_a_map_belongs_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  - kind: pack
+    images: images
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `stages` must be a map of keys, not a list
+     --> pipeline.yaml:1:1
+      |
+    1 | stages:
+      | ^^^^^^
+      |
+      = help: The stages by name, in any order: who uses whom says what runs first.
+    "#);
+}
+
+#[test]
+fn an_empty_value_where_one_is_needed_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size:
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not empty
+     --> pipeline.yaml:5:5
+      |
+    5 |     size:
+      |     ^^^^
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_number_out_of_bounds_names_the_bounds() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 0
+    split: { val: 1.5, test: -3 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `size` must be between 1 and 4096, not 0
+     --> pipeline.yaml:5:11
+      |
+    5 |     size: 0
+      |           ^
+
+    error: `val` must be between 0 and 1, not 1.5
+     --> pipeline.yaml:6:19
+      |
+    6 |     split: { val: 1.5, test: -3 }
+      |                   ^^^
+      |
+      = help: A number of images, or a fraction of them.
+
+    error: `test` must be at least 0, not -3
+     --> pipeline.yaml:6:30
+      |
+    6 |     split: { val: 1.5, test: -3 }
+      |                              ^^
+      |
+      = help: A number of images, or a fraction of them.
+    "#);
+}
+
+#[test]
+fn a_list_of_the_wrong_length_names_the_right_one() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  features:
+    kind: extract-features
+    images: pack
+    network: resnet50
+    weights: { file: labels.txt }
+    normalize: { custom: { scale: 1, mean: [0.5], std: [1, 1, 1] } }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `mean` must have exactly 3 items, not 1
+      --> pipeline.yaml:12:38
+       |
+    12 |     normalize: { custom: { scale: 1, mean: [0.5], std: [1, 1, 1] } }
+       |                                      ^^^^
+    "#);
+}
+
+#[test]
+fn a_reference_to_a_missing_stage_names_the_nearest() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  mean:
+    kind: compute-mean
+    images: pakc.train
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: there is no stage `pakc`
+     --> pipeline.yaml:9:13
+      |
+    9 |     images: pakc.train
+      |             ^^^^^^^^^^
+      |
+      = help: did you mean `pack`?
+    "#);
+}
+
+#[test]
+fn a_reference_to_a_missing_output_names_those_there_are() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  mean:
+    kind: compute-mean
+    images: pack.val
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the stage `pack` has no output `val`
+     --> pipeline.yaml:9:13
+      |
+    9 |     images: pack.val
+      |             ^^^^^^^^
+      |
+      = help: its outputs are: `train`, `test`
+    "#);
+}
+
+#[test]
+fn a_mean_where_images_belong_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  mean:
+    kind: compute-mean
+    images: pack
+  again:
+    kind: compute-mean
+    images: mean
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `images` takes images, but `mean.mean` is a mean
+      --> pipeline.yaml:12:13
+       |
+    12 |     images: mean
+       |             ^^^^
+       |
+       = help: there is `pack.train`, `pack.test`
+    "#);
+}
+
+#[test]
+fn a_text_that_is_no_reference_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  mean:
+    kind: compute-mean
+    images: the train images
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `images` cannot be `the train images`
+     --> pipeline.yaml:9:13
+      |
+    9 |     images: the train images
+      |             ^^^^^^^^^^^^^^^^
+      |
+      = help: An input: `stage`, `stage.output`, or `{ file: path }` for a file from outside.
+    "#);
+}
+
+#[test]
+fn stages_in_a_circle_show_the_way_round() {
+    let text = errors(
+        r#"
+stages:
+  features:
+    kind: extract-features
+    images: { file: labels.txt }
+    model: fit
+  fit:
+    kind: train
+    train: features
+    model: logistic-regression
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: stages use each other in a circle: features -> fit -> features
+     --> pipeline.yaml:8:12
+      |
+    8 |     train: features
+      |            ^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_stage_that_uses_itself_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  mean:
+    kind: compute-mean
+    images: mean
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the stage `mean` uses its own output
+     --> pipeline.yaml:4:13
+      |
+    4 |     images: mean
+      |             ^^^^
+    "#);
+}
+
+#[test]
+fn a_stage_name_that_cannot_be_a_folder_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  ../mean:
+    kind: compute-mean
+    images: { file: labels.txt }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: a key of `stages` cannot be `../mean`
+     --> pipeline.yaml:2:3
+      |
+    2 |   ../mean:
+      |   ^^^^^^^
+      |
+      = help: A name has letters, digits, `-` and `_`, and begins with a letter.
+    "#);
+}
+
+#[test]
+fn a_pipeline_name_that_cannot_be_a_folder_is_refused() {
+    let text = errors(
+        r#"
+name: ../elsewhere
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `name` cannot be `../elsewhere`
+     --> pipeline.yaml:1:7
+      |
+    1 | name: ../elsewhere
+      |       ^^^^^^^^^^^^
+      |
+      = help: Names the folder under `output/`; by default the file's name without its extension.
+    "#);
+}
+
+#[test]
+fn a_missing_folder_names_its_nearest_neighbour() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: image
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: there is no folder `image`
+     --> pipeline.yaml:4:13
+      |
+    4 |     images: image
+      |             ^^^^^ that is [DIR]/image
+      |
+      = help: did you mean `images`?
+    "#);
+}
+
+#[test]
+fn a_folder_missing_from_a_parameter_says_how_to_give_another() {
+    let text = errors(
+        r#"
+params:
+  images: datasets/dogs
+stages:
+  pack:
+    kind: pack
+    images: ${images}
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: there is no folder `datasets/dogs`
+     --> pipeline.yaml:2:11
+      |
+    2 |   images: datasets/dogs
+      |           ^^^^^^^^^^^^^ that is [DIR]/datasets/dogs
+    ...
+    6 |     images: ${images}
+      |             --------- used here
+      |
+      = help: of its path only `[DIR]` exists
+      = help: `-p images=…` takes another folder
+    "#);
+}
+
+#[test]
+fn a_file_where_a_folder_belongs_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: labels.txt
+    labels: { table: { file: images } }
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `labels.txt` is a file, but a folder is needed here
+     --> pipeline.yaml:4:13
+      |
+    4 |     images: labels.txt
+      |             ^^^^^^^^^^
+
+    error: `images` is a folder, but a file is needed here
+     --> pipeline.yaml:5:30
+      |
+    5 |     labels: { table: { file: images } }
+      |                              ^^^^^^
+    "#);
+}
+
+#[test]
+fn a_duplicate_key_shows_both_places() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    size: 64
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the key `size` is given twice
+     --> pipeline.yaml:6:5
+      |
+    5 |     size: 32
+      |     ---- first given here
+    6 |     size: 64
+      |     ^^^^
+    "#);
+}
+
+#[test]
+fn text_that_is_no_yaml_is_shown_where_it_breaks() {
+    let text = errors(
+        r#"
+stages:
+  pack: { kind: pack, images: images
+  mean:
+    kind: compute-mean
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: this is not a YAML document: while parsing a flow mapping, did not find expected ',' or '}'
+     --> pipeline.yaml:3:7
+      |
+    3 |   mean:
+      |       ^
+    "#);
+}
+
+#[test]
+fn an_empty_manifest_is_refused() {
+    let text = errors(
+        r#"
+# nothing yet
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: a manifest is a map of keys, but this is empty
+     --> pipeline.yaml:1:15
+      |
+    1 | # nothing yet
+      |              ^
+    "#);
+}
+
+#[test]
+fn a_manifest_without_stages_is_refused() {
+    let text = errors(
+        r#"
+name: empty
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the manifest lacks the key `stages`
+     --> pipeline.yaml:1:1
+      |
+    1 | name: empty
+      | ^
+      |
+      = help: `stages`: The stages by name, in any order: who uses whom says what runs first.
+    "#);
+}
+
+#[test]
+fn an_unknown_anchor_is_refused() {
+    let text = errors(
+        r#"
+stages: *missing
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: this is not a YAML document: reference to unknown value
+     --> pipeline.yaml:1:9
+      |
+    1 | stages: *missing
+      |         ^
+    "#);
+}
+
+#[test]
+fn an_unknown_parameter_names_the_nearest() {
+    let text = errors(
+        r#"
+params: { folder: images }
+stages:
+  pack:
+    kind: pack
+    images: "${foldr}"
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: there is no parameter `foldr`
+     --> pipeline.yaml:5:14
+      |
+    5 |     images: "${foldr}"
+      |              ^^^^^^^^
+      |
+      = help: did you mean `folder`?
+    "#);
+}
+
+#[test]
+fn parameters_in_a_circle_show_the_way_round() {
+    let text = errors(
+        r#"
+params:
+  a: ${b}
+  b: x${c}
+  c: ${a}
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: parameters refer to each other in a circle: a -> b -> c -> a
+     --> pipeline.yaml:4:6
+      |
+    4 |   c: ${a}
+      |      ^^^^
+    "#);
+}
+
+#[test]
+fn a_list_cannot_stand_inside_a_text() {
+    let text = errors(
+        r#"
+params:
+  sizes: [1, 2]
+description: sizes ${sizes}
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `sizes` is a list and cannot stand inside a text
+     --> pipeline.yaml:3:14
+      |
+    2 |   sizes: [1, 2]
+      |   ----- its value
+    3 | description: sizes ${sizes}
+      |              ^^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn an_unclosed_parameter_is_refused() {
+    let text = errors(
+        r#"
+description: costs ${
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `${` without `}`
+     --> pipeline.yaml:1:14
+      |
+    1 | description: costs ${
+      |              ^^^^^^^^
+      |
+      = help: write `${name}` for a parameter, `$${` for the characters themselves
+    "#);
+}
+
+#[test]
+fn an_unknown_override_names_the_nearest() {
+    let project = Project::new().with(
+        "pipeline.yaml",
+        r#"
+params: { epochs: 3 }
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+    );
+    let text = project.errors(&["epoch=4"]);
+    assert_snapshot!(text, @r#"
+    error: there is no parameter `epoch`
+     --> command line:1:4
+      |
+    1 | -p epoch=4
+      |    ^^^^^
+      |
+      = help: did you mean `epochs`?
+    "#);
+}
+
+#[test]
+fn a_wrong_value_of_a_parameter_is_shown_where_it_was_written() {
+    let text = errors(
+        r#"
+params:
+  size: big
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: ${size}
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not the text `big`
+     --> pipeline.yaml:2:9
+      |
+    2 |   size: big
+      |         ^^^
+    ...
+    7 |     size: ${size}
+      |           ------- used here
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_wrong_override_is_shown_as_it_was_typed() {
+    let project = Project::new().with(
+        "pipeline.yaml",
+        r#"
+params:
+  size: 32
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: ${size}
+"#,
+    );
+    let text = project.errors(&["size=big"]);
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not the text `big`
+     --> command line:1:9
+      |
+    1 | -p size=big
+      |         ^^^
+      |
+     ::: pipeline.yaml:7:11
+      |
+    7 |     size: ${size}
+      |           ------- used here
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn a_wrong_value_of_an_extended_manifest_is_shown_there() {
+    let project = Project::new()
+        .with(
+            "base.yaml",
+            r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: big
+"#,
+        )
+        .with(
+            "pipeline.yaml",
+            r#"
+extends: base.yaml
+stages:
+  pack:
+    fit: stretch
+"#,
+        );
+    let text = project.errors(&[]);
+    assert_snapshot!(text, @r#"
+    error: `size` must be a whole number, not the text `big`
+     --> base.yaml:5:11
+      |
+    5 |     size: big
+      |           ^^^
+      |
+      = help: Side of the packed images, in pixels.
+    "#);
+}
+
+#[test]
+fn manifests_that_extend_each_other_show_the_way_round() {
+    let project = Project::new()
+        .with(
+            "base.yaml",
+            r#"
+extends: pipeline.yaml
+"#,
+        )
+        .with(
+            "pipeline.yaml",
+            r#"
+extends: base.yaml
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+        );
+    let text = project.errors(&[]);
+    assert_snapshot!(text, @r#"
+    error: manifests extend each other in a circle: pipeline.yaml -> base.yaml -> pipeline.yaml
+     --> base.yaml:1:10
+      |
+    1 | extends: pipeline.yaml
+      |          ^^^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_missing_base_names_its_nearest_neighbour() {
+    let project = Project::new()
+        .with(
+            "base.yaml",
+            r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+        )
+        .with(
+            "pipeline.yaml",
+            r#"
+extends: bases.yaml
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+"#,
+        );
+    let text = project.errors(&[]);
+    assert_snapshot!(text, @r#"
+    error: cannot read the manifest `bases.yaml`: No such file or directory (os error 2)
+     --> pipeline.yaml:1:10
+      |
+    1 | extends: bases.yaml
+      |          ^^^^^^^^^^
+      |
+      = help: did you mean `base.yaml`?
+    "#);
+}
+
+#[test]
+fn several_problems_are_reported_together() {
+    let text = errors(
+        r#"
+seed: -1
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    sizes: 64
+    fit: streched
+    labels: { ancestor: 0 }
+  mean:
+    kind: compute-mean
+    images: pack.trian
+    per: pixl
+  train:
+    kind: train
+    train: pack.train
+    val: mean
+    model: alexnet
+    input: { size: 0 }
+    optimizer: { adam: { lr: fast } }
+    epoch: 3
+    batch: 8
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `seed` must be at least 0, not -1
+     --> pipeline.yaml:1:7
+      |
+    1 | seed: -1
+      |       ^^
+
+    error: unknown key `sizes` in the stage `pack`
+     --> pipeline.yaml:7:5
+      |
+    7 |     sizes: 64
+      |     ^^^^^
+      |
+      = help: did you mean `size`?
+
+    error: `fit` cannot be `streched`
+     --> pipeline.yaml:8:10
+      |
+    8 |     fit: streched
+      |          ^^^^^^^^
+      |
+      = help: it is one of: `crop`, `stretch`
+
+    error: `ancestor` must be at least 1, not 0
+     --> pipeline.yaml:9:25
+      |
+    9 |     labels: { ancestor: 0 }
+      |                         ^
+
+    error: `per` cannot be `pixl`
+      --> pipeline.yaml:13:10
+       |
+    13 |     per: pixl
+       |          ^^^^
+       |
+       = help: did you mean `pixel`?
+
+    error: `size` must be between 1 and 4096, not 0
+      --> pipeline.yaml:19:20
+       |
+    19 |     input: { size: 0 }
+       |                    ^
+
+    error: `lr` must be a number, not the text `fast`
+      --> pipeline.yaml:20:30
+       |
+    20 |     optimizer: { adam: { lr: fast } }
+       |                              ^^^^
+       |
+       = help: Learning rate.
+
+    error: unknown key `epoch` in the stage `train`
+      --> pipeline.yaml:21:5
+       |
+    21 |     epoch: 3
+       |     ^^^^^
+       |
+       = help: did you mean `epochs`?
+    "#);
+}
+
+#[test]
+fn a_check_of_the_stage_itself_points_at_its_key() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { test: 0.2 }
+  model:
+    kind: train
+    train: pack.train
+    model: alexnet
+    input: { size: 32 }
+    optimizer: { adam: { lr: 1e-3 } }
+    epochs: 1
+    batch: 8
+  eval:
+    kind: oversample-eval
+    images: pack.test
+    model: model
+    crops: 7
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `crops` is 5 or 10, not 7
+      --> pipeline.yaml:19:12
+       |
+    19 |     crops: 7
+       |            ^
+    "#);
+}

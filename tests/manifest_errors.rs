@@ -3,7 +3,7 @@
 mod project;
 
 use insta::assert_snapshot;
-use project::{Project, errors};
+use project::Project;
 
 #[test]
 fn a_misspelt_key_names_the_right_one() {
@@ -1231,4 +1231,9 @@ stages:
     19 |     crops: 7
        |            ^
     "#);
+}
+
+/// What a user reads about a manifest.
+fn errors(manifest: &str) -> String {
+    Project::new().with("pipeline.yaml", manifest).errors(&[])
 }

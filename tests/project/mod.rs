@@ -1,6 +1,7 @@
 //! A folder with a few inputs, for tests that load manifests.
 
 use std::fs;
+use std::path::PathBuf;
 
 use packtrain::manifest::{ManifestErrors, Override, Pipeline, load};
 use tempfile::TempDir;
@@ -20,10 +21,15 @@ impl Project {
 
     /// Adds a file; a line break at the beginning of its text is left out.
     pub fn with(self, path: &str, text: &str) -> Project {
-        let path = self.folder.path().join(path);
+        let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text.strip_prefix('\n').unwrap_or(text)).unwrap();
         self
+    }
+
+    /// The absolute path of a file of the project.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join(path)
     }
 
     pub fn load(&self, overrides: &[&str]) -> Result<Pipeline, ManifestErrors> {
@@ -36,9 +42,4 @@ impl Project {
         let text = self.load(overrides).unwrap_err().to_string();
         text.replace(self.folder.path().to_str().unwrap(), "[DIR]")
     }
-}
-
-/// What a user reads about a manifest.
-pub fn errors(manifest: &str) -> String {
-    Project::new().with("pipeline.yaml", manifest).errors(&[])
 }

@@ -1,0 +1,302 @@
+//! What a manifest means: parameters, extension, references, paths. And that no text at all makes the loader panic.
+
+mod project;
+
+use packtrain::manifest::{Pipeline, PipelineInputSource};
+use packtrain::stage::{Network, Optimizer, Pack, Share, StageSpec, Train};
+use project::Project;
+use proptest::prelude::*;
+use serde_json::json;
+
+const PACK: &str = "
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+";
+
+#[test]
+fn a_reference_to_a_stage_is_its_main_output() {
+    let pipeline = load(&format!("{PACK}\n  mean: {{ kind: compute-mean, images: pack }}\n"));
+    let source = &pipeline.stages[1].inputs[0].source;
+    assert_eq!(*source, PipelineInputSource::Output { stage: "pack".parse().unwrap(), output: "train" });
+}
+
+#[test]
+fn a_stage_may_use_one_that_comes_later() {
+    let pipeline = load(
+        "
+stages:
+  mean: { kind: compute-mean, images: pack.train }
+  pack: { kind: pack, images: images, size: 32 }
+",
+    );
+    let ids: Vec<&str> = pipeline.stages.iter().map(|stage| stage.id.as_str()).collect();
+    assert_eq!(ids, ["mean", "pack"]);
+}
+
+#[test]
+fn a_manifest_without_a_name_has_that_of_its_file() {
+    assert_eq!(load(PACK).name, "pipeline");
+    assert_eq!(load(&format!("name: other\n{PACK}")).name, "other");
+}
+
+#[test]
+fn a_stage_without_a_seed_has_that_of_the_pipeline() {
+    let pipeline = load(&format!("seed: 7\n{PACK}\n  mean: {{ kind: compute-mean, images: pack, seed: 8 }}\n"));
+    let seeds: Vec<u64> = pipeline.stages.iter().map(|stage| stage.seed).collect();
+    assert_eq!(seeds, [7, 8]);
+    assert_eq!(load(PACK).stages[0].seed, 0);
+}
+
+#[test]
+fn a_scalar_that_is_a_parameter_keeps_its_type_and_a_text_takes_it_in() {
+    let manifest = "
+params: { size: 48, share: 0.25, name: i, folder: \"${name}mages\" }
+description: $${size} is ${size} and ${share}
+stages:
+  pack:
+    kind: pack
+    images: ${folder}
+    size: ${size}
+    split: { test: \"${share}\" }
+";
+    let pipeline = load(manifest);
+    let pack = pack(&pipeline);
+    assert_eq!((pack.size, pack.split.test), (48, Share::Fraction(0.25)));
+    assert_eq!(pipeline.description.as_deref(), Some("${size} is 48 and 0.25"));
+    assert_eq!(serde_json::to_value(&pipeline.params).unwrap(), json!({ "size": 48, "share": 0.25, "name": "i", "folder": "images" }));
+}
+
+#[test]
+fn an_override_is_read_as_yaml_reads_it() {
+    let project = Project::new().with("pipeline.yaml", &format!("params: {{ lr: 1, name: a, all: [1] }}\n{PACK}"));
+    let params = |overrides: &[&str]| serde_json::to_value(project.load(overrides).unwrap().params).unwrap();
+    assert_eq!(params(&["lr=1e-3", "name=a: b #c", "all=[1, x]"]), json!({ "lr": 0.001, "name": "a: b #c", "all": [1, "x"] }));
+    assert_eq!(params(&["lr='1'", "name=true", "all=8"]), json!({ "lr": "1", "name": true, "all": 8 }));
+}
+
+#[test]
+fn a_path_starts_from_the_folder_of_whoever_writes_it() {
+    let manifest = "params: { images: here }\nstages:\n  pack: { kind: pack, images: \"${images}\", size: 32 }\n";
+    let project = Project::new()
+        .with("pipeline.yaml", "extends: deep/base.yaml\n")
+        .with("deep/base.yaml", manifest)
+        .with("deep/here/cat.jpg", "")
+        .with("here/cat.jpg", "");
+    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("deep/here"));
+    assert_eq!(folder_of_pack(&project.load(&["images=here"]).unwrap()), project.path("here"));
+    let project = project.with("pipeline.yaml", "extends: deep/base.yaml\nparams: { images: here }\n");
+    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("here"));
+}
+
+#[test]
+fn a_text_with_a_parameter_in_front_starts_from_the_parameters_folder() {
+    let project = Project::new()
+        .with("pipeline.yaml", "extends: deep/base.yaml\nstages:\n  pack: { images: \"${root}/here\" }\n")
+        .with("deep/base.yaml", "params: { root: . }\nstages:\n  pack: { kind: pack, size: 32 }\n")
+        .with("deep/here/cat.jpg", "");
+    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("deep/here"));
+}
+
+const BASE: &str = "
+name: base
+description: The base.
+seed: 5
+params: { epochs: 3 }
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: 32
+    split: { val: 1, test: 2 }
+  train:
+    kind: train
+    train: pack.train
+    val: pack.val
+    model: { alexnet: { l2: 0.5 } }
+    input: { size: 32 }
+    optimizer: { adam: { lr: 1e-3, beta1: 0.5 } }
+    epochs: ${epochs}
+    batch: 8
+";
+
+#[test]
+fn an_extending_manifest_states_only_what_differs() {
+    let pipeline =
+        extended("stages:\n  pack: { split: { test: 3 } }\n  train: { optimizer: { adam: { lr: 0.1 } }, val: }\nparams: { epochs: 9 }\n");
+    let pack = pack(&pipeline);
+    let train = train(&pipeline);
+    assert_eq!((pack.split.val, pack.split.test), (Share::Count(1), Share::Count(3)));
+    assert_eq!(train.optimizer, Optimizer::Adam { lr: 0.1, beta1: 0.5, beta2: 0.999, eps: 1e-8 });
+    assert_eq!((train.epochs, train.val.is_none()), (9, true));
+    assert_eq!((pipeline.name.as_str(), pipeline.description.as_deref()), ("pipeline", None));
+    assert_eq!(pipeline.stages[0].seed, 5);
+}
+
+#[test]
+fn another_choice_replaces_the_extended_one() {
+    let pipeline = extended("stages:\n  train: { model: { mini-googlenet: { l2: 0.1 } }, optimizer: { sgd: { lr: 0.2 } } }\n");
+    let train = train(&pipeline);
+    assert_eq!(train.model, Network::MiniGooglenet { l2: 0.1 });
+    assert_eq!(train.optimizer, Optimizer::Sgd { lr: 0.2, momentum: 0.0, nesterov: false });
+}
+
+#[test]
+fn a_bare_name_is_a_choice_with_its_defaults() {
+    let pipeline = extended("stages:\n  train: { model: alexnet }\n");
+    assert_eq!(train(&pipeline).model, Network::Alexnet { l2: 2e-4 });
+}
+
+#[test]
+fn parameters_cannot_grow_without_bound() {
+    let doubling: String = (1..15).map(|i| format!("  p{i}: [\"${{p{}}}\", \"${{p{}}}\", \"${{p{}}}\"]\n", i - 1, i - 1, i - 1)).collect();
+    let project = Project::new().with("pipeline.yaml", &format!("params:\n  p0: x\n{doubling}{PACK}"));
+    assert!(project.errors(&[]).contains("the parameters' values grow too large"));
+}
+
+#[test]
+fn aliases_cannot_grow_without_bound() {
+    let doubling: String = (1..15).map(|i| format!("  p{i}: &p{i} [*p{}, *p{}, *p{}]\n", i - 1, i - 1, i - 1)).collect();
+    let project = Project::new().with("pipeline.yaml", &format!("params:\n  p0: &p0 x\n{doubling}{PACK}"));
+    assert!(project.errors(&[]).contains("this is not a YAML document"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_change_to_a_manifest_makes_the_loader_panic(changes in prop::collection::vec(change(), 1..6), value in ".{0,12}") {
+        let mut text = BASE.to_owned();
+        for change in changes {
+            change.apply(&mut text);
+        }
+        check_no_panic(&text, &[&format!("epochs={value}")]);
+    }
+
+    #[test]
+    fn no_text_makes_the_loader_panic(text in "([a-z]+: |- |\\[|\\]|\\{|\\}|\\$\\{[a-z]+\\}|\"|\n|  |#|&a |\\*a|é|\t|stages:|kind: pack|.)*") {
+        check_no_panic(&text, &[]);
+    }
+}
+
+/// A change to a text, at a place given as a fraction of its length.
+#[derive(Debug, Clone)]
+enum Change {
+    Insert(f64, String),
+    Remove(f64, usize),
+    RemoveLine(f64),
+    RepeatLine(f64),
+    SwapLines(f64, f64),
+    Replace(&'static str, &'static str),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let words = prop::sample::select(vec![
+        "pack",
+        "kind",
+        "train",
+        "alexnet",
+        "${epochs}",
+        "3",
+        "0.5",
+        "images",
+        "adam",
+        "lr",
+        ":",
+        "{",
+        "}",
+        "model",
+        "size",
+    ]);
+    let place = 0.0..1.0;
+    prop_oneof![
+        (place.clone(), "[ -~é\n]{1,4}").prop_map(|(place, text)| Change::Insert(place, text)),
+        (place.clone(), 1_usize..8).prop_map(|(place, count)| Change::Remove(place, count)),
+        place.clone().prop_map(Change::RemoveLine),
+        place.clone().prop_map(Change::RepeatLine),
+        (place.clone(), place).prop_map(|(one, other)| Change::SwapLines(one, other)),
+        (words.clone(), words).prop_map(|(from, to)| Change::Replace(from, to)),
+    ]
+}
+
+impl Change {
+    fn apply(self, text: &mut String) {
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let line = |place: f64| (place * lines.len() as f64) as usize;
+        let mut characters: Vec<char> = text.chars().collect();
+        let character = |place: f64| (place * characters.len() as f64) as usize;
+        match self {
+            _ if lines.is_empty() => {}
+            Change::Insert(place, inserted) => {
+                let at = character(place);
+                characters.splice(at..at, inserted.chars());
+                *text = characters.into_iter().collect();
+            }
+            Change::Remove(place, count) => {
+                let at = character(place);
+                characters.drain(at..(at + count).min(characters.len()));
+                *text = characters.into_iter().collect();
+            }
+            Change::RemoveLine(place) => {
+                lines.remove(line(place));
+                *text = lines.join("\n");
+            }
+            Change::RepeatLine(place) => {
+                let at = line(place);
+                lines.insert(at, lines[at].clone());
+                *text = lines.join("\n");
+            }
+            Change::SwapLines(one, other) => {
+                let (one, other) = (line(one), line(other));
+                lines.swap(one, other);
+                *text = lines.join("\n");
+            }
+            Change::Replace(from, to) => *text = text.replacen(from, to, 1),
+        }
+    }
+}
+
+/// Either a pipeline or an error that says something, in both renderings.
+fn check_no_panic(manifest: &str, overrides: &[&str]) {
+    let project = Project::new().with("pipeline.yaml", manifest);
+    if let Err(errors) = project.load(overrides) {
+        assert!(errors.count() > 0);
+        assert!(errors.to_string().starts_with("error: "));
+        assert!(!errors.coloured().is_empty());
+    }
+}
+
+fn load(manifest: &str) -> Pipeline {
+    expect_pipeline(&Project::new().with("pipeline.yaml", manifest))
+}
+
+fn extended(manifest: &str) -> Pipeline {
+    expect_pipeline(&Project::new().with("base.yaml", BASE).with("pipeline.yaml", &format!("extends: base.yaml\n{manifest}")))
+}
+
+fn expect_pipeline(project: &Project) -> Pipeline {
+    project.load(&[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn pack(pipeline: &Pipeline) -> &Pack {
+    match &pipeline.stages[0].spec {
+        StageSpec::Pack(pack) => pack,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn train(pipeline: &Pipeline) -> &Train {
+    match &pipeline.stages[1].spec {
+        StageSpec::Train(train) => train,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn folder_of_pack(pipeline: &Pipeline) -> std::path::PathBuf {
+    match &pipeline.stages[0].inputs[0].source {
+        PipelineInputSource::ImageFolder(folder) => folder.clone(),
+        other => panic!("{other:?}"),
+    }
+}

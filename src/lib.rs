@@ -48,3 +48,4 @@ pub mod plan;
 pub mod report;
 
 pub mod exec;
+

@@ -1233,6 +1233,48 @@ stages:
     "#);
 }
 
+#[test]
+fn a_bad_regular_expression_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    labels: { filename: "^(cat|dog" }
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `^(cat|dog` is not a regular expression: unclosed group
+     --> pipeline.yaml:5:25
+      |
+    5 |     labels: { filename: "^(cat|dog" }
+      |                         ^^^^^^^^^^^
+    "#);
+}
+
+#[test]
+fn a_regular_expression_without_a_group_is_refused() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    labels: { filename: "^cat" }
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `^cat` has no group: put what names the class in parentheses, as in `^(cat|dog)\.`
+     --> pipeline.yaml:5:25
+      |
+    5 |     labels: { filename: "^cat" }
+      |                         ^^^^^^
+    "#);
+}
+
 /// What a user reads about a manifest.
 fn errors(manifest: &str) -> String {
     Project::new().with("pipeline.yaml", manifest).errors(&[])

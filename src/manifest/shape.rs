@@ -263,11 +263,11 @@ impl<'a> Shape<'a> {
         parts.into_iter().filter(|part| part != type_in_words("null")).collect::<Vec<_>>().join(" or ")
     }
 
-    /// The first sentence or line that documents a schema.
+    /// The first paragraph that documents a schema.
     fn description(&self, schema: &Json) -> Option<String> {
         let own = schema.get("description").and_then(Json::as_str);
         let text = own.or_else(|| self.rules.resolve(schema).get("description").and_then(Json::as_str))?;
-        text.lines().next().map(str::to_owned)
+        Some(text.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" "))
     }
 }
 

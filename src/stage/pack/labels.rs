@@ -31,11 +31,18 @@ pub(super) fn class_names(labels: &Labels, folder: Folder<'_>) -> Result<Vec<Str
 
 /// Checks a pattern for file names: it has to compile and to have a group.
 pub(super) fn filename_pattern(pattern: &str) -> Result<Regex, String> {
-    let regex = Regex::new(pattern).map_err(|error| format!("not a regular expression: {error}"))?;
+    let regex = Regex::new(pattern).map_err(|error| format!("`{pattern}` is not a regular expression: {}", reason(&error)))?;
     if regex.captures_len() < 2 {
         return Err(format!("`{pattern}` has no group: put what names the class in parentheses, as in `^(cat|dog)\\.`"));
     }
     Ok(regex)
+}
+
+/// The last line of what the library says; those before it draw the pattern.
+fn reason(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
 fn from_ancestor(folder: Folder<'_>, levels: usize) -> Result<Vec<String>, StageError> {

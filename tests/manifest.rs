@@ -264,7 +264,8 @@ fn check_no_panic(manifest: &str, overrides: &[&str]) {
     if let Err(errors) = project.load(overrides) {
         assert!(errors.count() > 0);
         assert!(errors.to_string().starts_with("error: "));
-        assert!(!errors.coloured().is_empty());
+        assert!(!errors.to_string().contains('\u{1b}'));
+        assert!(errors.coloured().contains('\u{1b}'));
     }
 }
 

@@ -1100,7 +1100,7 @@ stages:
         );
     let text = project.errors(&[]);
     assert_snapshot!(text, @r#"
-    error: cannot read the manifest `bases.yaml`: No such file or directory (os error 2)
+    error: there is no manifest `bases.yaml`
      --> pipeline.yaml:1:10
       |
     1 | extends: bases.yaml
@@ -1273,6 +1273,36 @@ stages:
     5 |     labels: { filename: "^cat" }
       |                         ^^^^^^
     "#);
+}
+
+#[test]
+fn a_manifest_that_is_not_there_names_its_nearest_neighbour() {
+    let text = Project::new().with("pipelines.yaml", "").errors(&[]);
+    assert_snapshot!(text, @r"
+    error: there is no manifest `pipeline.yaml`
+     |
+     = help: did you mean `pipelines.yaml`?
+    ");
+}
+
+#[test]
+fn a_folder_given_as_a_manifest_is_refused() {
+    let text = Project::new().with("pipeline.yaml/file", "").errors(&[]);
+    assert_snapshot!(text, @"error: cannot read the manifest `pipeline.yaml`: it is not a file");
+}
+
+#[test]
+fn places_are_right_beside_other_alphabets_and_line_endings() {
+    let text = errors("\u{feff}# Größe → 32\r\nstages:\r\n  pack: { kind: pack, description: größer, sise: 3, images: images }\r\n");
+    assert_snapshot!(text, @r"
+    error: unknown key `sise` in the stage `pack`
+     --> pipeline.yaml:3:44
+      |
+    3 |   pack: { kind: pack, description: größer, sise: 3, images: images }
+      |                                            ^^^^
+      |
+      = help: did you mean `size`?
+    ");
 }
 
 /// What a user reads about a manifest.

@@ -4,6 +4,7 @@
 //! and `description` belong to one file and are not taken over. Of a choice such as `model`, a form that the extending
 //! manifest writes replaces the other one's form: see [`super::shape`].
 
+use std::io;
 use std::path::Path;
 
 use super::diagnostic::Diagnostic;
@@ -70,9 +71,15 @@ impl Chain<'_> {
         Diagnostic::at(asked_by, format!("manifests extend each other in a circle: {}", names.join(" -> ")))
     }
 
-    fn unreadable(&self, path: &Path, error: &std::io::Error, asked_by: Option<Span>) -> Diagnostic {
-        let title = format!("cannot read the manifest `{}`: {error}", path.display());
-        let diagnostic = asked_by.map_or_else(|| Diagnostic::anywhere(title.clone()), |place| Diagnostic::at(place, title.clone()));
+    fn unreadable(&self, path: &Path, error: &io::Error, asked_by: Option<Span>) -> Diagnostic {
+        let title = match error.kind() {
+            io::ErrorKind::NotFound => format!("there is no manifest `{}`", path.display()),
+            _ => format!("cannot read the manifest `{}`: {error}", path.display()),
+        };
+        let diagnostic = match asked_by {
+            Some(place) => Diagnostic::at(place, title),
+            None => Diagnostic::anywhere(title),
+        };
         diagnostic.help(sibling(&self.sources.absolute(path), path))
     }
 }

@@ -1,9 +1,9 @@
 //! YAML as written, with positions, resolved into a [`Pipeline`] that cannot be invalid.
 //!
 //! The only user of the YAML library. Knows nothing of the graph, the cache or of running anything. In the order in which a
-//! manifest passes through: [`yaml`] reads a text, [`extends`] puts texts together, [`params`] fills in values, [`document`]
-//! gives keys their meaning with the rules of [`schema`] and [`shape`], [`resolve`] follows references. Each goes on after a
-//! problem, so that all of them are found at once.
+//! manifest passes through: `yaml` reads a text, `extends` puts texts together, `params` fills in values, `document` gives
+//! keys their meaning with the rules of `schema` and `shape`, `resolve` follows references. Each goes on after a problem, so
+//! that all of them are found at once.
 
 mod diagnostic;
 mod document;

@@ -225,22 +225,18 @@ fn override_value(text: &str, place: Span, sources: &Sources, problems: &mut Vec
 fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let is_escaped = rest[..start].ends_with('$');
-        let (before, after) = (&rest[..start], &rest[start + 2..]);
-        if is_escaped {
-            parts.push(Part::Text(before));
-            parts.push(Part::Text("{"));
-            rest = after;
-            continue;
-        }
+    while let Some((before, after)) = rest.split_once("${") {
         parts.push(Part::Text(before));
-        let Some((name, after)) = after.split_once('}') else {
+        rest = if before.ends_with('$') {
+            parts.push(Part::Text("{"));
+            after
+        } else if let Some((name, after)) = after.split_once('}') {
+            parts.push(Part::Param(name));
+            after
+        } else {
             parts.push(Part::Unclosed);
-            return parts;
+            ""
         };
-        parts.push(Part::Param(name));
-        rest = after;
     }
     parts.push(Part::Text(rest));
     parts.retain(|part| *part != Part::Text(""));

@@ -35,6 +35,7 @@ pub mod key;
 pub mod event;
 
 pub mod artifact;
+pub mod demo;
 pub mod stage;
 
 pub mod cache;
@@ -49,3 +50,4 @@ pub mod report;
 
 pub mod exec;
 
+pub mod cli;

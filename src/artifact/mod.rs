@@ -23,4 +23,4 @@ pub use mean::{Mean, MeanImage};
 pub use model::{InputSpec, ModelFile, ModelHeader, ModelTensor};
 pub use picture::{Picture, PictureError};
 pub use resize::{resize_area, resize_to_fill};
-pub use rows::RowLabels;
+pub use rows::{RowLabels, hdf5_version};

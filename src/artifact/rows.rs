@@ -30,6 +30,12 @@ const VERSION_ATTRIBUTE: &str = "format_version";
 /// Strings of fixed width, as NumPy writes them, are read up to this many bytes.
 const FIXED_STRING: usize = 1024;
 
+/// The version of the HDF5 library.
+pub fn hdf5_version() -> String {
+    let (major, minor, release) = hdf5::library_version();
+    format!("{major}.{minor}.{release}")
+}
+
 impl RowLabels {
     /// The number of rows.
     pub fn len(&self) -> usize {

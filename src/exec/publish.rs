@@ -40,7 +40,7 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: finished.pipeline.to_owned(),
         stage: job.stage.clone(),
-        finished: jiff::Timestamp::now().to_string(),
+        finished: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         seconds: finished.seconds,
     };
     let mut record = ActionRecord::new(finished.fingerprint, outputs, provenance);

@@ -2,9 +2,10 @@
 
 use crate::event::{EpochMetrics, RunEvent, RunOutcome, StageResult};
 
-/// A duration in seconds: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub(super) fn seconds(seconds: f64) -> String {
+/// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
+pub fn seconds(seconds: f64) -> String {
     match seconds {
+        s if s < 0.0995 => format!("{:.0} ms", s * 1000.0),
         s if s < 9.95 => format!("{s:.1} s"),
         s if s < 59.5 => format!("{s:.0} s"),
         s if s < 3599.5 => {
@@ -16,6 +17,21 @@ pub(super) fn seconds(seconds: f64) -> String {
             format!("{:.0} h {:.0} min", (minutes / 60.0).floor(), minutes % 60.0)
         }
     }
+}
+
+/// A number of bytes: `185 B`, `1.2 KiB`, `431 MiB`.
+pub fn bytes(bytes: u64) -> String {
+    let mut size = bytes as f64;
+    let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter();
+    let mut unit = units.next().unwrap_or_default();
+    for larger in units {
+        if size < 1023.5 {
+            break;
+        }
+        size /= 1024.0;
+        unit = larger;
+    }
+    if size < 9.95 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
 }
 
 /// A metric's value: fractions in percent, other numbers as they are.
@@ -79,6 +95,12 @@ mod tests {
     #[test]
     fn durations_read_well_at_every_length() {
         let shown: Vec<String> = [0.04, 9.94, 9.96, 59.4, 59.6, 200.0, 3599.6, 7500.0].into_iter().map(super::seconds).collect();
-        assert_eq!(shown, ["0.0 s", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min"]);
+        assert_eq!(shown, ["40 ms", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min"]);
+    }
+
+    #[test]
+    fn sizes_read_well_at_every_length() {
+        let shown: Vec<String> = [0, 185, 1024, 10_240, 451_770_752, 3_932_160_000].into_iter().map(super::bytes).collect();
+        assert_eq!(shown, ["0 B", "185 B", "1.0 KiB", "10 KiB", "431 MiB", "3.7 GiB"]);
     }
 }

@@ -1,0 +1,69 @@
+//! From the library's errors to what the user reads: the text, a hint, an exit code.
+
+use std::io::{self, IsTerminal, Write};
+
+use thiserror::Error;
+
+use crate::cache::CacheError;
+use crate::cli::ExitCode;
+use crate::exec::WorkerError;
+use crate::key::StageId;
+use crate::manifest::ManifestErrors;
+use crate::plan::PlanError;
+use crate::stage::StageError;
+
+/// Why a command failed.
+#[derive(Debug, Error)]
+pub(super) enum CommandError {
+    #[error(transparent)]
+    Manifest(#[from] ManifestErrors),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("{0}")]
+    Cache(#[from] CacheError),
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    #[error(transparent)]
+    Stage(#[from] StageError),
+    #[error("there is no stage `{stage}` in {pipeline}; its stages are {}", known.join(", "))]
+    UnknownStage { stage: StageId, pipeline: String, known: Vec<String> },
+    #[error("cannot write: {0}")]
+    Output(#[from] io::Error),
+    #[error("cannot listen for Ctrl-C: {0}")]
+    Signal(#[from] ctrlc::Error),
+}
+
+impl CommandError {
+    /// Writes the error and its hint, and says how to exit.
+    pub(super) fn report(&self, out: &mut dyn Write) -> ExitCode {
+        let text = match self {
+            // Manifest errors bring their own form, with the lines that they are about.
+            CommandError::Manifest(errors) if io::stderr().is_terminal() => errors.coloured(),
+            CommandError::Manifest(errors) => errors.to_string(),
+            other => format!("error: {other}\n"),
+        };
+        // Nobody is left to tell if standard error is closed.
+        drop(write!(out, "{text}"));
+        if let Some(hint) = self.hint() {
+            drop(writeln!(out, "hint: {hint}"));
+        }
+        self.exit_code()
+    }
+
+    fn hint(&self) -> Option<&'static str> {
+        match self {
+            CommandError::Cache(_) => Some("`--state-dir FOLDER` puts the cache elsewhere"),
+            CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
+            _ => None,
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            CommandError::Manifest(_) => ExitCode::InvalidManifest,
+            CommandError::UnknownStage { .. } => ExitCode::Usage,
+            CommandError::Plan(_) | CommandError::Cache(_) | CommandError::Output(_) | CommandError::Signal(_) => ExitCode::Storage,
+            CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! `packtrain explain`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cache::{ActionRecord, Cache};
+use crate::cli::error::CommandError;
+use crate::cli::project::ManifestArgs;
+use crate::cli::{ExitCode, Global};
+use crate::key::{ActionKey, Change, ListingDiff, StageId};
+use crate::plan::{Forecast, Outlook, Plan, forecast};
+
+/// Explain why a stage would run or be reused, in full
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The stage
+    #[arg(value_name = "STAGE")]
+    stage: StageId,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, CommandError> {
+    let loaded = args.manifest.load(global)?;
+    loaded.check_stage(&args.stage)?;
+    let cache = loaded.cache()?;
+    let forecasts = forecast(&Plan::new(&loaded.pipeline), &cache)?;
+    cache.memo().save()?;
+    let mut out = io::stdout().lock();
+    for forecast in forecasts.iter().filter(|forecast| forecast.stage == args.stage) {
+        if args.json {
+            serde_json::to_writer_pretty(&mut out, forecast).map_err(io::Error::from)?;
+            writeln!(out)?;
+        } else {
+            explain(forecast, &cache, &mut out)?;
+        }
+    }
+    Ok(ExitCode::Success)
+}
+
+fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<(), CommandError> {
+    let Forecast { stage, kind, outlook } = forecast;
+    match outlook {
+        Outlook::Reuse { key, .. } => {
+            writeln!(out, "{stage} ({kind}) will be reused: nothing that its result depends on has changed.")?;
+            if let Some(record) = cache.action(key)? {
+                write_record(key, &record, out)?;
+            }
+        }
+        Outlook::Run { changes } => {
+            writeln!(out, "{stage} ({kind}) will run, because")?;
+            changes.iter().try_for_each(|change| write_change(change, out))?;
+        }
+        Outlook::Unknown { until } => {
+            let names: Vec<&str> = until.iter().map(StageId::as_str).collect();
+            writeln!(out, "{stage} ({kind}) takes its inputs from {}, which will run first.", names.join(" and "))?;
+            writeln!(out, "If that gives the same bytes as before, {stage} will be reused.")?;
+        }
+    }
+    Ok(())
+}
+
+fn write_record(key: &ActionKey, record: &ActionRecord, out: &mut dyn Write) -> io::Result<()> {
+    let made = &record.provenance;
+    writeln!(out, "  key      {key}")?;
+    writeln!(
+        out,
+        "  made by  packtrain {} in {:.1} s, {}, as {} of {}",
+        made.tool, made.seconds, made.finished, made.stage, made.pipeline
+    )?;
+    for (name, digest) in &record.fingerprint.inputs {
+        writeln!(out, "  input    {name}  {digest}")?;
+    }
+    for (name, file) in &record.outputs {
+        writeln!(out, "  output   {name}  {}  {} bytes", file.digest, file.size)?;
+    }
+    Ok(())
+}
+
+fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "  - {change}")?;
+    if let Change::Files { diff: ListingDiff { added, removed, changed }, .. } = change {
+        for (sign, paths) in [('+', added), ('-', removed), ('~', changed)] {
+            for path in paths {
+                writeln!(out, "      {sign} {path}")?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,36 @@
+//! `packtrain graph`.
+
+use std::io::{self, Write};
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::ExitCode;
+use crate::cli::error::CommandError;
+use crate::cli::project::ManifestArgs;
+use crate::plan::{GraphFormat, Plan, draw};
+
+/// Print the stages and what flows between them
+#[derive(Debug, Args)]
+pub(super) struct GraphArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// The language of the graph
+    #[arg(long, value_enum, default_value_t = FormatArg::Mermaid)]
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatArg {
+    Mermaid,
+    Dot,
+}
+
+pub(super) fn run(args: &GraphArgs) -> Result<ExitCode, CommandError> {
+    let pipeline = args.manifest.pipeline()?;
+    let format = match args.format {
+        FormatArg::Mermaid => GraphFormat::Mermaid,
+        FormatArg::Dot => GraphFormat::Dot,
+    };
+    write!(io::stdout(), "{}", draw(&Plan::new(&pipeline), format))?;
+    Ok(ExitCode::Success)
+}

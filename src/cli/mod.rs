@@ -1,0 +1,93 @@
+//! The commands: one file each. Errors become what the user reads here and nowhere else.
+
+mod demo_data;
+mod error;
+mod exit_code;
+mod explain;
+mod graph;
+mod plan;
+mod project;
+mod run;
+mod schema;
+mod status;
+mod validate;
+mod version;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::cli::error::CommandError;
+pub use crate::cli::exit_code::ExitCode;
+
+/// Runs image-classification experiments that are written as YAML manifests.
+///
+/// A manifest names stages; stages whose inputs did not change are skipped by content, the rest are run.
+#[derive(Debug, Parser)]
+#[command(name = "packtrain", disable_version_flag = true, arg_required_else_help = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    /// Print the versions of packtrain, libtorch and HDF5, and the devices that the worker sees
+    #[arg(short = 'V', long)]
+    version: bool,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Folder of the cache, instead of .packtrain at the project's root
+    #[arg(long, global = true, value_name = "FOLDER", env = "PACKTRAIN_STATE")]
+    state_dir: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::RunArgs),
+    Plan(plan::PlanArgs),
+    Status(status::StatusArgs),
+    Explain(explain::ExplainArgs),
+    Validate(validate::ValidateArgs),
+    Graph(graph::GraphArgs),
+    Schema(schema::SchemaArgs),
+    DemoData(demo_data::DemoDataArgs),
+}
+
+/// Parses the command line, runs the command, reports its error, and says with which code to exit.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and usage errors carry their own text; a closed pipe is no reason to fail.
+            drop(error.print());
+            return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(error) => error.report(&mut io::stderr().lock()),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
+    if cli.version {
+        return version::print(&mut io::stdout().lock());
+    }
+    let global = &cli.global;
+    match cli.command {
+        Some(Command::Run(args)) => run::run(&args, global),
+        Some(Command::Plan(args)) => plan::run(&args, global),
+        Some(Command::Status(args)) => status::run(&args, global),
+        Some(Command::Explain(args)) => explain::run(&args, global),
+        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Graph(args)) => graph::run(&args),
+        Some(Command::Schema(args)) => schema::run(&args),
+        Some(Command::DemoData(args)) => demo_data::run(&args),
+        None => {
+            write!(io::stdout(), "{}", Cli::command().render_help())?;
+            Ok(ExitCode::Usage)
+        }
+    }
+}

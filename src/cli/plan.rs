@@ -1,0 +1,58 @@
+//! `packtrain plan`.
+
+use std::io::{self, Write};
+
+use clap::Args;
+
+use crate::cache::Cache;
+use crate::cli::error::CommandError;
+use crate::cli::project::{Loaded, ManifestArgs};
+use crate::cli::{ExitCode, Global};
+use crate::plan::{Forecast, Outlook, Plan, forecast};
+use crate::report::{Table, write_changes};
+
+/// Say what a run would do with every stage, and why
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Print as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &PlanArgs, global: &Global) -> Result<ExitCode, CommandError> {
+    let loaded = args.manifest.load(global)?;
+    let cache = loaded.cache()?;
+    print(&loaded, &cache, args.json)
+}
+
+/// Prints the forecast of a run.
+pub(super) fn print(loaded: &Loaded, cache: &Cache, json: bool) -> Result<ExitCode, CommandError> {
+    let forecasts = forecast(&Plan::new(&loaded.pipeline), cache)?;
+    cache.memo().save()?;
+    let mut out = io::stdout().lock();
+    if json {
+        serde_json::to_writer_pretty(&mut out, &forecasts).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        write!(out, "{}", table(&forecasts))?;
+    }
+    Ok(ExitCode::Success)
+}
+
+fn table(forecasts: &[Forecast]) -> Table {
+    let mut table = Table::with_header(["stage", "kind", "will", "why"]);
+    for Forecast { stage, kind, outlook } in forecasts {
+        let (will, why) = match outlook {
+            Outlook::Reuse { .. } => ("be reused", String::new()),
+            Outlook::Run { changes } => ("run", write_changes(changes)),
+            Outlook::Unknown { until } => {
+                let names: Vec<String> = until.iter().map(ToString::to_string).collect();
+                ("be decided", format!("unknown until {} has run", names.join(" and ")))
+            }
+        };
+        table.push([stage.to_string(), (*kind).to_owned(), will.to_owned(), why]);
+    }
+    table
+}

@@ -1,0 +1,126 @@
+//! `packtrain run`.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+
+use crate::cache::Cache;
+use crate::cli::error::CommandError;
+use crate::cli::project::{Loaded, ManifestArgs};
+use crate::cli::{ExitCode, Global, plan};
+use crate::event::{RunEvent, RunOutcome};
+use crate::exec::{self, Outside, RunOptions};
+use crate::key::StageId;
+use crate::plan::Plan;
+use crate::record::{RunProvenance, RunRecord};
+use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary};
+use crate::stage::Device;
+
+/// Run a pipeline: reuse what is there, do the rest
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    manifest: ManifestArgs,
+    /// Where networks run: auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "auto")]
+    device: Device,
+    /// Run this stage even if its result is there; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    force: Vec<StageId>,
+    /// After a failure go on with stages that do not need the failed one
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Only say what would run
+    #[arg(long)]
+    dry_run: bool,
+    /// Print every event as a line of JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandError> {
+    let loaded = args.manifest.load(global)?;
+    args.force.iter().try_for_each(|stage| loaded.check_stage(stage))?;
+    let cache = loaded.cache()?;
+    if args.dry_run {
+        return plan::print(&loaded, &cache, args.json);
+    }
+    let options = RunOptions { device: args.device, force: args.force.iter().cloned().collect(), keep_going: args.keep_going };
+    let (outcome, record) = execute(&loaded, &cache, &options, args.json)?;
+    record.write(&cache.runs())?;
+    if !args.json {
+        write_summary(&record, &mut io::stdout().lock())?;
+    }
+    Ok(match outcome {
+        RunOutcome::Succeeded => ExitCode::Success,
+        RunOutcome::Failed => ExitCode::StageFailed,
+        RunOutcome::Interrupted => ExitCode::Interrupted,
+    })
+}
+
+fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> Result<(RunOutcome, RunRecord), CommandError> {
+    let plan = Plan::new(&loaded.pipeline);
+    let mut reporter: Box<dyn Reporter> = match () {
+        () if json => Box::new(JsonLines::new(io::stdout())),
+        () if io::stderr().is_terminal() => Box::new(Bars::new()),
+        () => Box::new(Lines::new(io::stderr())),
+    };
+    let mut record = RunRecord::new(run_id(), provenance(loaded)?);
+    let mut hear = |event: RunEvent| {
+        if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
+            record.provenance.git_commit = git_commit(&loaded.project.root);
+        }
+        record.apply(&event);
+        reporter.on_event(&event);
+    };
+    hear(RunEvent::RunStarted {
+        run: run_id(),
+        pipeline: loaded.pipeline.name.clone(),
+        stages: plan.stages().iter().map(|stage| stage.id.clone()).collect(),
+    });
+    let cancelled = cancelled_by_signal()?;
+    let outcome = exec::run(&plan, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
+    Ok((outcome, record))
+}
+
+/// The first Ctrl-C asks the run to stop; a second one ends the program at once.
+fn cancelled_by_signal() -> Result<Arc<AtomicBool>, CommandError> {
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(i32::from(ExitCode::Interrupted as u8));
+        }
+    })?;
+    Ok(cancelled)
+}
+
+/// Sorts by time; unique because no two processes share an id within a second.
+fn run_id() -> String {
+    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S");
+    format!("{now}-{}", std::process::id())
+}
+
+fn provenance(loaded: &Loaded) -> Result<RunProvenance, CommandError> {
+    Ok(RunProvenance {
+        pipeline: loaded.pipeline.name.clone(),
+        manifest: loaded.pipeline.manifest.clone(),
+        manifest_text: fs::read_to_string(&loaded.pipeline.manifest)?,
+        params: loaded.pipeline.params.clone(),
+        started: jiff::Timestamp::now().to_string(),
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        git_commit: None,
+    })
+}
+
+/// Asked for only when something runs: a no-op run starts no program.
+fn git_commit(root: &Path) -> Option<String> {
+    #[expect(clippy::disallowed_methods, reason = "provenance: never part of a key")]
+    let output = Command::new("git").arg("-C").arg(root).args(["rev-parse", "HEAD"]).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}

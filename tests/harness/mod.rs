@@ -1,0 +1,111 @@
+//! A project in a temporary folder, worked on through the built program as a user would.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A folder with images, a manifest, and its own cache.
+pub struct Project {
+    folder: tempfile::TempDir,
+}
+
+/// What a command left.
+pub struct Output {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Project {
+    /// An empty project.
+    pub fn new() -> Project {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(".packtrain")).unwrap();
+        Project { folder }
+    }
+
+    /// A project with `images/` in five classes, `each` images a class.
+    pub fn with_images(each: usize) -> Project {
+        let project = Project::new();
+        let all = project.path("all");
+        packtrain::demo::write_images(&all, 1).unwrap();
+        for class in sorted(&all) {
+            let target = project.path("images").join(class.file_name().unwrap());
+            fs::create_dir_all(&target).unwrap();
+            for image in sorted(&class).into_iter().take(each) {
+                fs::copy(&image, target.join(image.file_name().unwrap())).unwrap();
+            }
+        }
+        fs::remove_dir_all(all).unwrap();
+        project
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, content: &str) -> &Project {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+        self
+    }
+
+    pub fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Replaces text in a file; the text must be there.
+    pub fn edit(&self, name: &str, old: &str, new: &str) -> &Project {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(old), "{name} does not contain {old}");
+        self.write(name, &text.replace(old, new))
+    }
+
+    /// Runs `packtrain` in the project's folder.
+    pub fn packtrain(&self, arguments: &[&str]) -> Output {
+        let output = self.command(arguments).output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Starts `packtrain` and lets it run.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Runs the pipeline and returns what became of each stage, as `pack reused`, one a line.
+    pub fn run(&self, arguments: &[&str]) -> String {
+        let output = self.packtrain(&[&["run"], arguments].concat());
+        assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+        output.stages()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
+        command.current_dir(self.folder.path()).args(arguments).env_remove("PACKTRAIN_STATE").env_remove("PACKTRAIN_WORKER");
+        command
+    }
+}
+
+impl Output {
+    /// What became of each stage, from the final table: `pack reused`, one a line.
+    pub fn stages(&self) -> String {
+        let table = self.stdout.lines().skip_while(|line| !line.starts_with("stage ")).skip(1).take_while(|line| !line.is_empty());
+        let line = |row: &str| {
+            let cells: Vec<&str> = row.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
+            format!("{} {}\n", cells[0], cells[2])
+        };
+        table.map(line).collect()
+    }
+}
+
+/// The entries of a folder in order.
+pub fn sorted(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.sort();
+    entries
+}

@@ -25,7 +25,7 @@ pub enum PictureError {
     Empty,
     #[error("not an image: its first bytes are those of no JPEG, PNG, WebP, BMP or GIF")]
     NotAnImage,
-    #[error("truncated JPEG: the end of the image is missing")]
+    #[error("truncated JPEG: no end of image follows its pixels")]
     Truncated,
     /// More pixels than any photograph has: a decompression bomb, or a damaged header.
     #[error("too large: {width}×{height} pixels; at most {MAX_PIXELS} are decoded")]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc;
 
-/// Runs `work` on every item on rayon's threads and hands the results to `take` on this one, in the order of the items.
+/// Runs `work` on every item on rayon's threads and hands the results to `take` on this one, each with its item's
+/// index, in the order of the items.
 /// At most `window` items are being worked on or waiting to be taken; no thread waits for the end of a batch.
 ///
 /// # Errors
@@ -13,7 +14,7 @@ pub(super) fn for_each_in_order<T, R, E>(
     items: &[T],
     window: usize,
     work: impl Fn(&T) -> R + Sync,
-    mut take: impl FnMut(&T, R) -> Result<(), E>,
+    mut take: impl FnMut(usize, R) -> Result<(), E>,
 ) -> Result<(), E>
 where
     T: Sync,
@@ -32,7 +33,7 @@ where
         let mut begun = window.clamp(1, items.len().max(1)).min(items.len());
         (0..begun).for_each(&begin);
         let mut waiting = BTreeMap::new();
-        for (next, item) in items.iter().enumerate() {
+        for next in 0..items.len() {
             let result = loop {
                 if let Some(result) = waiting.remove(&next) {
                     break result;
@@ -40,7 +41,7 @@ where
                 let Ok((index, result)) = results.recv() else { return Ok(()) };
                 waiting.insert(index, result);
             };
-            take(item, result)?;
+            take(next, result)?;
             if begun < items.len() {
                 begin(begun);
                 begun += 1;
@@ -67,10 +68,10 @@ mod tests {
             std::thread::sleep(Duration::from_micros(if item.is_multiple_of(7) { 900 } else { 50 }));
             (item * item, ahead)
         };
-        for_each_in_order(&items, 8, work, |item, (square, ahead)| {
-            assert!(square == item * item && ahead < 8);
+        for_each_in_order(&items, 8, work, |index, (square, ahead)| {
+            assert!(square == items[index] * items[index] && ahead < 8);
             taken.fetch_add(1, Ordering::SeqCst);
-            seen.push(*item);
+            seen.push(items[index]);
             Ok::<(), ()>(())
         })
         .unwrap();
@@ -82,7 +83,7 @@ mod tests {
         let items: Vec<usize> = (0..10_000).collect();
         let begun = AtomicUsize::new(0);
         let work = |_: &usize| begun.fetch_add(1, Ordering::SeqCst);
-        let result = for_each_in_order(&items, 4, work, |item, _| if *item == 5 { Err("no more") } else { Ok(()) });
+        let result = for_each_in_order(&items, 4, work, |index, _| if index == 5 { Err("no more") } else { Ok(()) });
         assert_eq!(result, Err("no more"));
         assert!(begun.load(Ordering::SeqCst) < 20);
         for_each_in_order(&[] as &[usize], 4, work, |_, _| Ok::<(), ()>(())).unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Images are decoded in parallel and written in order; memory holds a window of them, however many there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -126,19 +126,20 @@ impl Packing<'_> {
         let mut progress = Progress::new(self.subset, rows.len());
         let mut block = Block::new(ImagesWriter::create(&self.out, self.size(), &self.labels(rows.iter()))?);
         let window = (WINDOW_BYTES / self.row_bytes()).clamp(2 * rayon::current_num_threads(), 4096);
-        let mut skipped = Vec::new();
+        let mut skipped = BTreeMap::new();
         for_each_in_order(
             rows,
             window,
             |row| self.pixels(row),
-            |row, pixels| {
+            |index, pixels| {
                 context.check_cancelled()?;
+                let row = rows[index];
                 match (pixels, self.spec.on_error) {
                     (Ok(pixels), _) => block.push(&pixels)?,
                     (Err(reason), OnError::Fail) => return Err(StageError::Input { path: row.root.join(row.path), reason }),
                     (Err(reason), OnError::Skip) => {
                         context.emit(StageEvent::Warning { message: format!("left out {}: {reason}", row.path) });
-                        skipped.push(SkippedImage { path: row.path.to_owned(), reason });
+                        skipped.insert(index, SkippedImage { path: row.path.to_owned(), reason });
                         block.push(&vec![0; self.row_bytes()])?;
                     }
                 }
@@ -148,7 +149,7 @@ impl Packing<'_> {
         )?;
         block.finish()?;
         self.remove(rows, &skipped)?;
-        Ok(skipped)
+        Ok(skipped.into_values().collect())
     }
 
     /// Reads and resizes one image; an error is the reason in words.
@@ -165,19 +166,16 @@ impl Packing<'_> {
 
     /// Writes the file again without the rows that were left out. A contiguous dataset cannot shrink, and which images
     /// cannot be read is known only when all have been.
-    fn remove(&self, rows: &[Row<'_>], skipped: &[SkippedImage]) -> Result<(), StageError> {
-        if skipped.is_empty() {
-            return Ok(());
-        }
+    fn remove(&self, rows: &[Row<'_>], skipped: &BTreeMap<usize, SkippedImage>) -> Result<(), StageError> {
+        let Some(first) = skipped.values().next() else { return Ok(()) };
         if skipped.len() == rows.len() {
             let (count, part) = (rows.len(), self.subset.as_str());
             return Err(StageError::Invalid(format!(
                 "none of the {count} images for {part} can be read; {}: {}",
-                skipped[0].path, skipped[0].reason
+                first.path, first.reason
             )));
         }
-        let gone: BTreeSet<&str> = skipped.iter().map(|image| image.path.as_str()).collect();
-        let kept: Vec<usize> = (0..rows.len()).filter(|index| !gone.contains(rows[*index].path)).collect();
+        let kept: Vec<usize> = (0..rows.len()).filter(|index| !skipped.contains_key(index)).collect();
         let partial = self.out.with_extension("partial");
         let all = ImagesFile::open(&self.out)?;
         let mut block = Block::new(ImagesWriter::create(&partial, self.size(), &self.labels(kept.iter().map(|index| &rows[*index])))?);

@@ -7,6 +7,7 @@
 //! | [`key`] | digests, action keys, and why two of them differ |
 //! | [`event`] | what a running stage and a running pipeline say of themselves |
 //! | [`artifact`] | the typed files that stages give to each other |
+//! | [`demo`] | images for trying it all without a data set |
 //! | [`stage`] | the stage kinds: parameters, inputs, outputs, and the work of those that need no network |
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run |

@@ -1,0 +1,39 @@
+# Writes the pictures in this folder, what people have in theirs: python make.py FOLDER. Pillow 13, OpenCV for 16 bits.
+import sys, numpy as np, cv2
+from PIL import Image
+out = sys.argv[1]
+# Smooth, so that JPEG is nearly lossless: red grows to the right, green downwards.
+y, x = np.mgrid[0:16, 0:24]
+rgb = np.stack([x * 10, y * 15, np.full_like(x, 60)], -1).astype(np.uint8)
+image = Image.fromarray(rgb)
+image.save(f"{out}/baseline.jpg", quality=95, subsampling=0)
+image.save(f"{out}/progressive.jpg", quality=95, subsampling=0, progressive=True)
+image.convert("L").save(f"{out}/gray.jpg", quality=95)
+image.convert("CMYK").save(f"{out}/cmyk.jpg", quality=95)  # Adobe's inverted CMYK
+for orientation in (3, 6):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image.save(f"{out}/exif-{orientation}.jpg", quality=95, subsampling=0, exif=exif)
+image.save(f"{out}/rgb.png")
+image.quantize(256).save(f"{out}/palette.png")
+alpha = image.convert("RGBA")
+alpha.putalpha(Image.fromarray((x * 10).astype(np.uint8)))
+alpha.save(f"{out}/alpha.png")
+cv2.imwrite(f"{out}/rgb-16.png", rgb[..., ::-1].astype(np.uint16) * 257)
+image.save(f"{out}/webp-named.png", format="WEBP", lossless=True)
+image.save(f"{out}/rgb.bmp")
+image.quantize(256).save(f"{out}/animated.gif", save_all=True, append_images=[Image.new("P", image.size)])
+# JPEG with component ids from 0: the ids in the frame and scan headers are changed by hand.
+data = bytearray(open(f"{out}/baseline.jpg", "rb").read())
+frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+for i in range(3):
+    data[frame + 10 + 3 * i] = i
+    data[scan + 5 + 2 * i] = i
+open(f"{out}/component-ids-from-0.jpg", "wb").write(data)
+# YCCK: the same CMYK file with Adobe's transform flag, decoded by Pillow for reference.
+data = bytearray(open(f"{out}/cmyk.jpg", "rb").read())
+data[data.index(b"Adobe") + 11] = 2
+open(f"{out}/ycck.jpg", "wb").write(data)
+for name in ("baseline.jpg", "cmyk.jpg", "ycck.jpg", "gray.jpg", "component-ids-from-0.jpg"):
+    pixels = np.asarray(Image.open(f"{out}/{name}").convert("RGB"))
+    print(name, pixels[0, 0], pixels[15, 0], pixels[0, 23], pixels[15, 23])

@@ -128,11 +128,17 @@ pub enum RunEvent {
     },
 }
 
+/// A stage of a run that begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedStage {
+    pub stage: StageId,
+    pub kind: String,
+}
+
 /// What a stage gave, now or earlier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
     pub stage: StageId,
-    pub kind: String,
     pub key: ActionKey,
     /// How long the stage ran; of a reused one, when it did.
     pub seconds: f64,

@@ -13,7 +13,7 @@ use crate::cache::Cache;
 use crate::cli::error::CommandError;
 use crate::cli::project::{Loaded, ManifestArgs};
 use crate::cli::{ExitCode, Global, plan};
-use crate::event::{RunEvent, RunOutcome};
+use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions};
 use crate::key::StageId;
 use crate::plan::Plan;
@@ -81,7 +81,7 @@ fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> 
     hear(RunEvent::RunStarted {
         run: run_id(),
         pipeline: loaded.pipeline.name.clone(),
-        stages: plan.stages().iter().map(|stage| stage.id.clone()).collect(),
+        stages: plan.stages().iter().map(|stage| ListedStage { stage: stage.id.clone(), kind: stage.spec.kind().to_owned() }).collect(),
     });
     let cancelled = cancelled_by_signal()?;
     let outcome = exec::run(&plan, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;

@@ -158,7 +158,7 @@ impl Run<'_> {
         if waited && let Decision::Hit(record) = decide(&fingerprint, &inputs, None, self.cache)? {
             return Ok((*record, None));
         }
-        (outside.emit)(RunEvent::StageStarted { stage: stage.id.clone(), kind: stage.spec.kind().to_owned(), changes });
+        (outside.emit)(RunEvent::StageStarted { stage: stage.id.clone(), changes });
         let job = StageJob {
             stage: stage.id.clone(),
             spec: stage.spec.clone(),
@@ -214,7 +214,6 @@ fn execute(job: &StageJob, outside: &mut Outside<'_>) -> Result<(StageOutput, Ve
 fn stage_result(stage: &PipelineStage, record: &ActionRecord, files: Vec<std::path::PathBuf>) -> StageResult {
     StageResult {
         stage: stage.id.clone(),
-        kind: stage.spec.kind().to_owned(),
         key: record.fingerprint.key(),
         seconds: record.provenance.seconds,
         metrics: record.metrics.clone(),

@@ -7,7 +7,7 @@ use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EpochMetrics, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
+use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
 use crate::key::{ActionKey, Change, StageId};
 
 /// The version of the record's layout.
@@ -45,7 +45,7 @@ pub struct RunProvenance {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
     pub stage: StageId,
-    pub kind: Option<String>,
+    pub kind: String,
     pub state: StageState,
     pub key: Option<ActionKey>,
     pub changes: Vec<Change>,
@@ -90,10 +90,9 @@ impl RunRecord {
                 self.seconds = *seconds;
             }
             RunEvent::StageWaiting { .. } => {}
-            RunEvent::StageStarted { stage, kind, changes } => {
+            RunEvent::StageStarted { stage, changes } => {
                 self.with(stage, |record| {
                     record.state = StageState::Running;
-                    record.kind = Some(kind.clone());
                     record.changes.clone_from(changes);
                 });
             }
@@ -139,10 +138,10 @@ impl RunRecord {
 }
 
 impl StageRecord {
-    fn pending(stage: &StageId) -> StageRecord {
+    fn pending(listed: &ListedStage) -> StageRecord {
         StageRecord {
-            stage: stage.clone(),
-            kind: None,
+            stage: listed.stage.clone(),
+            kind: listed.kind.clone(),
             state: StageState::Pending,
             key: None,
             changes: Vec::new(),
@@ -166,7 +165,6 @@ impl StageRecord {
 
     fn end(&mut self, state: StageState, result: &StageResult) {
         self.state = state;
-        self.kind = Some(result.kind.clone());
         self.key = Some(result.key);
         self.seconds = result.seconds;
         self.metrics.clone_from(&result.metrics);

@@ -9,8 +9,7 @@ use crate::report::{Table, phrase};
 pub fn write_summary(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let mut stages = Table::with_header(["stage", "kind", "result", "time"]);
     for stage in &record.stages {
-        let kind = stage.kind.clone().unwrap_or_default();
-        stages.push([stage.stage.to_string(), kind, state_words(stage), time(stage)]);
+        stages.push([stage.stage.to_string(), stage.kind.clone(), state_words(stage), time(stage)]);
     }
     write!(out, "\n{stages}")?;
     let mut metrics = Table::with_header(["stage", "metric", "value"]);

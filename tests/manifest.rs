@@ -1,5 +1,7 @@
 //! What a manifest means: parameters, extension, references, paths. And that no text at all makes the loader panic.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod project;
 
 use packtrain::manifest::{Pipeline, PipelineInputSource};

@@ -1,5 +1,8 @@
 //! The full text of what a user reads about a wrong manifest.
 
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::too_many_lines, reason = "the text that a reader sees is quoted in full")]
+
 mod project;
 
 use insta::assert_snapshot;

@@ -94,6 +94,7 @@ fn cancelled_by_signal() -> Result<Arc<AtomicBool>, CommandError> {
     let flag = Arc::clone(&cancelled);
     ctrlc::set_handler(move || {
         if flag.swap(true, Ordering::Relaxed) {
+            #[expect(clippy::disallowed_methods, reason = "who presses twice does not want to wait for destructors")]
             std::process::exit(i32::from(ExitCode::Interrupted as u8));
         }
     })?;

@@ -90,7 +90,7 @@ pub enum RunEvent {
     RunStarted {
         run: String,
         pipeline: String,
-        stages: Vec<StageId>,
+        stages: Vec<ListedStage>,
     },
     /// Another process is running the same action; this run waits for it.
     StageWaiting {
@@ -100,7 +100,6 @@ pub enum RunEvent {
     /// A stage begins, for these reasons.
     StageStarted {
         stage: StageId,
-        kind: String,
         changes: Vec<Change>,
     },
     /// A running stage says something.

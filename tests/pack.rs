@@ -239,9 +239,21 @@ fn means_are_exact() {
 }
 
 #[test]
-fn reading_past_a_folder_of_links_works() {
+fn files_of_the_book_are_read() {
+    // Made by h5py, see tests/pictures/make.py: float64, names of variable length, no paths.
+    let book = ImagesFile::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pictures/book.hdf5")).unwrap();
+    assert_eq!((book.len(), book.size()), (2, (2, 3)));
+    assert_eq!(book.pixels(), (0..36).map(|value| value * 7).collect::<Vec<u8>>());
+    assert_eq!(
+        (book.rows().labels.as_slice(), book.rows().label_names.as_slice()),
+        (&[1, 0][..], &["cat".to_owned(), "dög".to_owned()][..])
+    );
+}
+
+#[test]
+fn folders_are_found_through_links() {
     let workplace = Workplace::new();
     std::os::unix::fs::symlink(workplace.path("set"), workplace.path("link")).unwrap();
-    let linked = list_images(Path::new(&workplace.path("link"))).unwrap();
+    let linked = list_images(&workplace.path("link")).unwrap();
     assert_eq!(linked, list_images(&workplace.path("set")).unwrap());
 }

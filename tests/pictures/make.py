@@ -37,3 +37,12 @@ open(f"{out}/ycck.jpg", "wb").write(data)
 for name in ("baseline.jpg", "cmyk.jpg", "ycck.jpg", "gray.jpg", "component-ids-from-0.jpg"):
     pixels = np.asarray(Image.open(f"{out}/{name}").convert("RGB"))
     print(name, pixels[0, 0], pixels[15, 0], pixels[0, 23], pixels[15, 23])
+# The book's layout, by its HDF5DatasetWriter.
+import h5py
+with h5py.File(f"{out}/book.hdf5", "w") as db:
+    images = db.create_dataset("images", (2, 2, 3, 3), dtype="float")
+    labels = db.create_dataset("labels", (2,), dtype="int")
+    images[0:2] = np.arange(36).reshape(2, 2, 3, 3) * 7.0
+    labels[0:2] = [1, 0]
+    names = db.create_dataset("label_names", (2,), dtype=h5py.special_dtype(vlen=str))
+    names[:] = ["cat", "dög"]

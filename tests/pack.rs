@@ -1,5 +1,7 @@
 //! `pack` and `compute-mean` on folders of real files, through the job that the coordinator gives.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! Every kind of image file that people have is decoded as Pillow decodes it. `tests/pictures/make.py` wrote the files.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

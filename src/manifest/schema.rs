@@ -71,8 +71,8 @@ impl Rules {
         let mut definitions = generator.take_definitions(true);
         definitions.values_mut().for_each(close);
         for (form, reference) in FORMS.iter().zip(&forms) {
-            if let Some(definition) = referenced(&definitions, reference).cloned() {
-                definitions[definition_name(reference).unwrap_or_default()] = with_common_keys(form.kind, definition);
+            if let Some(definition) = definition_name(reference).and_then(|name| definitions.get_mut(name)) {
+                add_common_keys(form.kind, definition);
             }
         }
         Rules { definitions, forms, top: top() }
@@ -148,24 +148,22 @@ fn stage_rules() -> Map<String, Value> {
     rules.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-fn with_common_keys(kind: &str, definition: Value) -> Value {
-    let mut properties = Map::new();
-    properties.insert("kind".to_owned(), json!({ "description": "What the stage does.", "const": kind }));
-    properties.insert("description".to_owned(), json!({ "description": "For people; has no effect.", "type": "string" }));
+/// Puts the keys that every stage has before the kind's own.
+fn add_common_keys(kind: &str, definition: &mut Value) {
     let seed = json!({
         "description": "Decides the stage's random choices; by default the pipeline's seed.",
         "type": "integer", "format": "uint64", "minimum": 0
     });
-    properties.insert("seed".to_owned(), seed);
+    let description = json!({ "description": "For people; has no effect.", "type": "string" });
+    let kind = json!({ "description": "What the stage does.", "const": kind });
+    let common = [("kind", kind), ("description", description), ("seed", seed)];
+    let mut properties: Map<String, Value> = common.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
+    let own = definition["properties"].as_object().cloned();
+    properties.extend(own.unwrap_or_default());
     let mut required = vec![json!("kind")];
-    let mut definition = definition;
-    if let Some(own) = definition.get("properties").and_then(Value::as_object) {
-        properties.extend(own.clone());
-    }
-    required.extend(definition.get("required").and_then(Value::as_array).cloned().unwrap_or_default());
+    required.extend(definition["required"].as_array().cloned().unwrap_or_default());
     definition["properties"] = Value::Object(properties);
     definition["required"] = Value::Array(required);
-    definition
 }
 
 /// Allows no keys besides the named ones, also where serde would pass over them.

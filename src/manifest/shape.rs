@@ -157,57 +157,45 @@ impl<'a> Shape<'a> {
     /// A named choice: `name`, or `{ name: … }`.
     fn choice(&mut self, node: &Node, name: &str, choices: &[Choice<'a>]) -> Json {
         let names: Vec<&str> = choices.iter().map(|choice| choice.name).collect();
-        let find = |name: &str| choices.iter().find(|choice| choice.name == name);
-        match &node.value {
-            Value::String(text) => match find(text) {
-                None => {
-                    self.problems.push(unknown_choice(text, node.span, name, &names));
-                    Json::Null
-                }
-                Some(Choice { body: None, .. }) => text.as_str().into(),
-                Some(Choice { body: Some(body), .. }) => self.short_form(text, node, body),
+        let problem = match &node.value {
+            Value::String(text) => match choices.iter().find(|choice| choice.name == text) {
+                Some(choice) => return self.bare_choice(node, *choice),
+                None => unknown_choice(text, node.span, name, &names),
             },
             Value::Map(map) => match chosen(map)[..] {
-                [entry] => match find(&entry.key) {
-                    None => {
-                        self.problems.push(unknown_choice(&entry.key, entry.key_span, name, &names));
-                        Json::Null
-                    }
-                    Some(Choice { body: None, .. }) => entry.key.as_str().into(),
-                    Some(Choice { body: Some(body), .. }) => {
-                        let value = self.check(&entry.node, &format!("`{}`", entry.key), body);
-                        Json::Object(JsonMap::from_iter([(entry.key.clone(), value)]))
-                    }
+                [entry] => match choices.iter().find(|choice| choice.name == entry.key) {
+                    Some(choice) => return self.choice_with_body(entry, *choice),
+                    None => unknown_choice(&entry.key, entry.key_span, name, &names),
                 },
-                [] => {
-                    self.problems.push(Diagnostic::of(node, format!("{name} must be one of {}", quoted(names))));
-                    Json::Null
-                }
                 [first, second, ..] => {
-                    let problem = Diagnostic::at(second.key_span, format!("{name} must be one of {}, not several", quoted(names)));
-                    self.problems.push(problem.also(first.key_span, "the first"));
-                    Json::Null
+                    let title = format!("{name} must be one of {}, not several", quoted(names));
+                    Diagnostic::at(second.key_span, title).also(first.key_span, "the first")
                 }
+                [] => Diagnostic::of(node, format!("{name} must be one of {}", quoted(names))),
             },
-            _ => {
-                let title = format!("{name} must be one of {}, not {}", quoted(names), node.describe());
-                self.problems.push(Diagnostic::of(node, title));
-                Json::Null
-            }
-        }
+            _ => Diagnostic::of(node, format!("{name} must be one of {}, not {}", quoted(names), node.describe())),
+        };
+        self.problems.push(problem);
+        Json::Null
     }
 
-    /// `name` for `{ name: {} }`.
-    fn short_form(&mut self, text: &str, node: &Node, body: &'a Json) -> Json {
-        let resolved = self.rules.resolve(body);
-        if resolved.get("properties").is_none() {
-            let problem = Diagnostic::of(node, format!("`{text}` needs a value"));
-            self.problems.push(problem.help(format!("write `{{ {text}: … }}`")));
+    fn choice_with_body(&mut self, entry: &Entry, choice: Choice<'a>) -> Json {
+        let Some(body) = choice.body else { return choice.name.into() };
+        let value = self.check(&entry.node, &format!("`{}`", choice.name), body);
+        Json::Object(JsonMap::from_iter([(choice.name.to_owned(), value)]))
+    }
+
+    /// `name`, which may stand for `{ name: {} }`.
+    fn bare_choice(&mut self, node: &Node, choice: Choice<'a>) -> Json {
+        let (name, Some(body)) = (choice.name, choice.body) else { return choice.name.into() };
+        if self.rules.resolve(body).get("properties").is_none() {
+            let problem = Diagnostic::of(node, format!("`{name}` needs a value"));
+            self.problems.push(problem.help(format!("write `{{ {name}: … }}`")));
             return Json::Null;
         }
         let empty = Node { value: Value::Map(Map::default()), ..node.clone() };
-        let value = self.check(&empty, &format!("`{text}`"), body);
-        Json::Object(JsonMap::from_iter([(text.to_owned(), value)]))
+        let value = self.check(&empty, &format!("`{name}`"), body);
+        Json::Object(JsonMap::from_iter([(name.to_owned(), value)]))
     }
 
     /// A value of one of several types, which have no names.

@@ -315,6 +315,29 @@ stages:
 }
 
 #[test]
+fn a_choice_that_takes_no_value_is_given_none() {
+    let text = errors(
+        r#"
+stages:
+  pack:
+    kind: pack
+    images: images
+    labels: { parent-dir: 2 }
+    size: 32
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `parent-dir` takes no value
+     --> pipeline.yaml:5:15
+      |
+    5 |     labels: { parent-dir: 2 }
+      |               ^^^^^^^^^^
+      |
+      = help: write `parent-dir` alone
+    "#);
+}
+
+#[test]
 fn a_text_where_a_number_belongs_shows_both() {
     let text = errors(
         r#"

@@ -180,7 +180,11 @@ impl<'a> Shape<'a> {
     }
 
     fn choice_with_body(&mut self, entry: &Entry, choice: Choice<'a>) -> Json {
-        let Some(body) = choice.body else { return choice.name.into() };
+        let Some(body) = choice.body else {
+            let problem = Diagnostic::at(entry.key_span, format!("`{}` takes no value", choice.name));
+            self.problems.push(problem.help(format!("write `{}` alone", choice.name)));
+            return Json::Null;
+        };
         let value = self.check(&entry.node, &format!("`{}`", choice.name), body);
         Json::Object(JsonMap::from_iter([(choice.name.to_owned(), value)]))
     }

@@ -17,7 +17,7 @@ mod rows;
 pub use error::ArtifactError;
 pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};
 pub use features::{FeaturesFile, FeaturesWriter};
-pub use history::History;
+pub use history::{History, HistoryEpoch};
 pub use images::{ImagesFile, ImagesWriter};
 pub use mean::{Mean, MeanImage};
 pub use model::{InputSpec, ModelFile, ModelHeader, ModelTensor};

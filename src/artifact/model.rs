@@ -1,7 +1,14 @@
 //! `Model`: safetensors with the architecture, the class names and the input rule in its metadata.
+//!
+//! Knows names, shapes and numbers; which of them make up a network is the worker's to know.
 
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::path::Path;
 
+use half::{bf16, f16};
+use memmap2::Mmap;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactError, Mean};
@@ -12,8 +19,8 @@ pub struct ModelFile {
     /// What the metadata says; `None` for weights made elsewhere.
     pub header: Option<ModelHeader>,
     /// Metadata of weights made elsewhere, such as `mean` and `scale`.
-    pub metadata: std::collections::BTreeMap<String, String>,
-    /// In the order of the file.
+    pub metadata: BTreeMap<String, String>,
+    /// In the order of the file. Tensors of integers, which are counters and no weights, are left out.
     pub tensors: Vec<ModelTensor>,
 }
 
@@ -52,14 +59,127 @@ pub struct ModelTensor {
     pub values: Vec<f32>,
 }
 
+/// The one metadata key that we write. One, because safetensors writes several in a random order.
+const HEADER_KEY: &str = "packtrain";
+
 impl ModelFile {
     /// Reads a model or weights made elsewhere; tensors of other floating-point types are converted to f32.
-    pub fn read(_path: &Path) -> Result<ModelFile, ArtifactError> {
-        todo!()
+    pub fn read(path: &Path) -> Result<ModelFile, ArtifactError> {
+        let invalid = |reason: String| ArtifactError::invalid(path, reason);
+        let file = File::open(path).map_err(|source| ArtifactError::io(path, source))?;
+        // SAFETY: the map is read-only and lives for this call; a file that is truncated meanwhile is outside our power.
+        let bytes = unsafe { Mmap::map(&file) }.map_err(|source| ArtifactError::io(path, source))?;
+        let not_safetensors = |error| invalid(format!("not a safetensors file: {error}"));
+
+        let (_, fields) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+        let mut metadata: BTreeMap<_, _> = fields.metadata().clone().unwrap_or_default().into_iter().collect();
+        let header = metadata.remove(HEADER_KEY).map(|text| serde_json::from_str(&text)).transpose();
+        let header = header.map_err(|error| invalid(format!("the description of the model: {error}")))?;
+
+        let views = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
+        let mut tensors = Vec::with_capacity(views.len());
+        for name in fields.offset_keys() {
+            tensors.extend(read_tensor(&name, &views.tensor(&name).map_err(not_safetensors)?));
+        }
+        Ok(ModelFile { header, metadata, tensors })
     }
 
     /// Writes a model; the same content gives the same bytes.
-    pub fn write(_path: &Path, _header: &ModelHeader, _tensors: &[ModelTensor]) -> Result<(), ArtifactError> {
-        todo!()
+    pub fn write(path: &Path, header: &ModelHeader, tensors: &[ModelTensor]) -> Result<(), ArtifactError> {
+        let invalid = |reason: String| ArtifactError::invalid(path, reason);
+        let header = serde_json::to_string(header).map_err(|error| invalid(error.to_string()))?;
+        let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
+        let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| little_endian(&tensor.values)).collect();
+        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
+            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
+            view.map(|view| (tensor.name.as_str(), view)).map_err(|error| invalid(format!("tensor {}: {error}", tensor.name)))
+        });
+        let views = views.collect::<Result<Vec<_>, _>>()?;
+        safetensors::serialize_to_file(views, Some(metadata), path).map_err(|error| invalid(error.to_string()))
+    }
+}
+
+fn read_tensor(name: &str, view: &TensorView<'_>) -> Option<ModelTensor> {
+    let bytes = view.data();
+    let values = match view.dtype() {
+        Dtype::F32 => bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
+        Dtype::F64 => bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32).collect(),
+        Dtype::F16 => bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
+        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
+        _ => return None,
+    };
+    Some(ModelTensor { name: name.to_owned(), shape: view.shape().to_vec(), values })
+}
+
+fn little_endian(values: &[f32]) -> Vec<u8> {
+    values.iter().flat_map(|value| value.to_le_bytes()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> ModelHeader {
+        ModelHeader {
+            architecture: serde_json::json!({"alexnet": {"l2": 2e-4}}),
+            class_names: vec!["cat".into(), "dög".into()],
+            input: Some(InputSpec { size: 227, eval: "resize".into(), scale: 1.0, mean: None }),
+        }
+    }
+
+    fn tensors() -> Vec<ModelTensor> {
+        vec![
+            ModelTensor { name: "b".into(), shape: vec![2, 3], values: vec![0.0, -1.5, 2.5, f32::MIN_POSITIVE, 4.0, 1e30] },
+            ModelTensor { name: "a".into(), shape: vec![1], values: vec![7.0] },
+        ]
+    }
+
+    #[test]
+    fn a_written_model_reads_back_and_is_the_same_bytes_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("1.safetensors"), folder.path().join("2.safetensors"));
+        ModelFile::write(&first, &header(), &tensors()).unwrap();
+        ModelFile::write(&second, &header(), &tensors()).unwrap();
+        assert_eq!(std::fs::read(&first).unwrap(), std::fs::read(&second).unwrap());
+
+        let read = ModelFile::read(&first).unwrap();
+        assert_eq!(read.header, Some(header()));
+        let mut by_name = tensors();
+        by_name.sort_by(|a, b| a.name.cmp(&b.name));
+        assert_eq!(read.tensors, by_name);
+    }
+
+    /// Made with:
+    /// ```python
+    /// from safetensors.torch import save; import torch
+    /// x = torch.tensor([1.5, -0.25, 3.140625])
+    /// print(save({"bf16": x.bfloat16(), "f16": x.half(), "f64": x.double(), "steps": torch.tensor([3])},
+    ///            {"scale": "0-255"}).hex())
+    /// ```
+    const MADE_BY_PYTORCH: &str = include_str!("../../tests/reference/dtypes.safetensors.hex");
+
+    #[test]
+    fn floating_point_tensors_become_f32_and_counters_are_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights.safetensors");
+        let digits: Vec<u8> = MADE_BY_PYTORCH.trim().bytes().collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        std::fs::write(&path, digits.chunks(2).map(byte).collect::<Vec<_>>()).unwrap();
+
+        let read = ModelFile::read(&path).unwrap();
+        assert_eq!(read.header, None);
+        assert_eq!(read.metadata, BTreeMap::from([("scale".to_owned(), "0-255".to_owned())]));
+        let names: Vec<_> = read.tensors.iter().map(|tensor| tensor.name.as_str()).collect();
+        assert_eq!(names, ["f64", "bf16", "f16"]);
+        assert!(read.tensors.iter().all(|tensor| tensor.values == [1.5, -0.25, 3.140625]));
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.pth");
+        std::fs::write(&path, b"PK\x03\x04 this is a pickle in a zip").unwrap();
+        let message = ModelFile::read(&path).unwrap_err().to_string();
+        assert!(message.starts_with(&format!("{}: not a safetensors file", path.display())), "{message}");
     }
 }

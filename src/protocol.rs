@@ -40,6 +40,6 @@ pub struct Hello {
     /// packtrain's version.
     pub version: String,
     pub libtorch: String,
-    /// Such as `cpu` and `cuda:0 (NVIDIA H100)`.
+    /// Such as `cpu` and `cuda:0`.
     pub devices: Vec<String>,
 }

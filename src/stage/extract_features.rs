@@ -26,9 +26,9 @@ pub struct ExtractFeatures {
     /// Side of the network's input in pixels; with `model` the size that it was trained with.
     #[schemars(range(min = 1, max = 4096))]
     pub size: Option<u32>,
-    /// What is taken of an image that is larger than the input.
-    #[serde(default)]
-    pub view: EvalView,
+    /// What is taken of an image that is larger than the input; with `model` what it was trained to be evaluated on, else
+    /// `resize`.
+    pub view: Option<EvalView>,
     /// How pixels are normalised for `weights`; a `model` knows its own.
     #[serde(default)]
     pub normalize: Normalize,
@@ -69,6 +69,31 @@ pub enum Normalize {
     },
 }
 
+impl PretrainedNetwork {
+    /// The name in a manifest, which is torchvision's.
+    pub fn name(self) -> &'static str {
+        match self {
+            PretrainedNetwork::Resnet50 => "resnet50",
+            PretrainedNetwork::Squeezenet1_0 => "squeezenet1_0",
+        }
+    }
+
+    /// Which file is missing, and where people usually get it.
+    fn needs_weights(self) -> String {
+        let name = self.name();
+        let version = match self {
+            PretrainedNetwork::Resnet50 => "IMAGENET1K_V2",
+            PretrainedNetwork::Squeezenet1_0 => "IMAGENET1K_V1",
+        };
+        format!(
+            "`network: {name}` needs `weights: {{ file: {name}.safetensors }}`, with torchvision's tensor names. Python with \
+             torchvision makes that file:\n    \
+             import torchvision; from safetensors.torch import save_file\n    \
+             save_file(torchvision.models.{name}(weights=\"{version}\").state_dict(), \"{name}.safetensors\")"
+        )
+    }
+}
+
 const OUTPUTS: [OutputDecl; 4] = [
     OutputDecl { name: "features", artifact: ArtifactType::Features, file: "features.h5" },
     OutputDecl { name: "train", artifact: ArtifactType::Features, file: "train.h5" },
@@ -97,7 +122,31 @@ impl ExtractFeatures {
     }
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {
-        Vec::new()
+        let mut problems = Vec::new();
+        let mut require = |holds: bool, path: &str, message: &str| {
+            if !holds {
+                problems.push(ParameterProblem::new(path, message));
+            }
+        };
+        require(!self.image_inputs().is_empty(), "", "give `images`, or any of `train`, `val` and `test`");
+        require(self.batch >= 1, "batch", "`batch` is 1 or more");
+        match (&self.model, self.network, &self.weights) {
+            (Some(_), None, None) => {
+                require(self.size.is_none(), "size", "a `model` has its own input size; leave `size` out");
+                require(self.normalize == Normalize::Auto, "normalize", "a `model` has its own normalisation; leave `normalize` out");
+            }
+            (Some(_), _, _) => require(false, "model", "give either `model`, or `network` with `weights`, not both"),
+            (None, None, None) => require(false, "", "give either `model`, or `network` with `weights`"),
+            (None, None, Some(_)) => require(false, "weights", "`weights` needs `network`: the network that they belong to"),
+            (None, Some(network), None) => require(false, "network", &network.needs_weights()),
+            (None, Some(_), Some(_)) => {}
+        }
+        if let Normalize::Custom { scale, std, .. } = self.normalize {
+            let positive = |value: f64| value.is_finite() && value > 0.0;
+            require(positive(scale), "normalize.custom.scale", "`scale` is a number above 0");
+            require(std.into_iter().all(positive), "normalize.custom.std", "`std` is three numbers above 0");
+        }
+        problems
     }
 
     fn image_inputs(&self) -> Vec<(&'static str, &Reference, OutputDecl)> {

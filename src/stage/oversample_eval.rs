@@ -42,8 +42,14 @@ impl OversampleEval {
     }
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {
-        let known = self.crops == 5 || self.crops == 10;
-        if known { Vec::new() } else { vec![ParameterProblem::new("crops", format!("`crops` is 5 or 10, not {}", self.crops))] }
+        let mut problems = Vec::new();
+        if !matches!(self.crops, 5 | 10) {
+            problems.push(ParameterProblem::new("crops", format!("`crops` is 5 or 10, not {}", self.crops)));
+        }
+        if self.batch == 0 {
+            problems.push(ParameterProblem::new("batch", "`batch` is 1 or more"));
+        }
+        problems
     }
 
     fn ten() -> u32 {

@@ -149,11 +149,41 @@ impl Train {
     }
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {
-        Vec::new()
+        let mut problems = Vec::new();
+        let mut require = |holds: bool, path: &str, message: String| {
+            if !holds {
+                problems.push(ParameterProblem::new(path, message));
+            }
+        };
+        let smallest = self.model.smallest_input();
+        let (name, size) = (self.model.name(), self.input.size);
+        require(size >= smallest, "input.size", format!("{name} needs images of {smallest} pixels or more, not {size}"));
+        require(self.input.scale.is_finite() && self.input.scale > 0.0, "input.scale", "`scale` is a number above 0".into());
+        require(self.model.l2() >= 0.0, &format!("model.{name}.l2"), "`l2` is 0 or more".into());
+        require(self.epochs >= 1, "epochs", "`epochs` is 1 or more".into());
+        require(self.batch >= 2, "batch", "`batch` is 2 or more: the network normalises over the images of a batch".into());
+        problems.extend(self.optimizer.check());
+        problems
     }
 }
 
 impl Network {
+    /// The network's name in a manifest.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Network::Alexnet { .. } => "alexnet",
+            Network::MiniGooglenet { .. } => "mini-googlenet",
+        }
+    }
+
+    /// The least side of an image, in pixels, of which something is left after the network's last pooling.
+    pub fn smallest_input(&self) -> u32 {
+        match self {
+            Network::Alexnet { .. } => 57,
+            Network::MiniGooglenet { .. } => 7,
+        }
+    }
+
     /// The penalty's factor.
     pub fn l2(&self) -> f64 {
         match self {
@@ -178,6 +208,31 @@ impl Optimizer {
         match self {
             Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr, .. } => *lr,
         }
+    }
+
+    fn check(&self) -> Vec<ParameterProblem> {
+        let unit = |value: f64| (0.0..1.0).contains(&value);
+        let (name, checks) = match *self {
+            Optimizer::Sgd { lr, momentum, nesterov } => (
+                "sgd",
+                vec![
+                    (lr >= 0.0, "lr", "`lr` is 0 or more"),
+                    (unit(momentum), "momentum", "`momentum` is at least 0 and below 1"),
+                    (!nesterov || momentum > 0.0, "nesterov", "`nesterov` needs a `momentum` above 0"),
+                ],
+            ),
+            Optimizer::Adam { lr, beta1, beta2, eps } => (
+                "adam",
+                vec![
+                    (lr >= 0.0, "lr", "`lr` is 0 or more"),
+                    (unit(beta1), "beta1", "`beta1` is at least 0 and below 1"),
+                    (unit(beta2), "beta2", "`beta2` is at least 0 and below 1"),
+                    (eps >= 0.0, "eps", "`eps` is 0 or more"),
+                ],
+            ),
+        };
+        let failed = checks.into_iter().filter(|(holds, _, _)| !holds);
+        failed.map(|(_, key, message)| ParameterProblem::new(format!("optimizer.{name}.{key}"), message)).collect()
     }
 
     fn adam_beta1() -> f64 {

@@ -1,3 +1,76 @@
-fn main() {
-    println!("{:?}", tch::Tensor::ones([2, 2], (tch::Kind::Float, tch::Device::Cpu)).sum(tch::Kind::Float));
+//! `packtrain-worker`: runs the stages that need libtorch, one job at a time, for `packtrain`.
+//!
+//! The only program that links libtorch. Knows nothing of manifests, plans and the cache.
+
+mod batches;
+mod device;
+mod evaluate;
+mod features;
+mod inference;
+mod net;
+mod optim;
+mod random;
+mod serve;
+mod train;
+mod trained;
+mod weights;
+
+use std::env;
+use std::io::{self, BufReader, IsTerminal, Write};
+use std::process::{self, ExitCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::available_parallelism;
+
+use packtrain::protocol::FromWorker;
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+use crate::serve::Signals;
+
+const PURPOSE: &str = "packtrain-worker runs the stages of packtrain that need libtorch. It is started by `packtrain run` and reads \
+     its jobs from standard input, one JSON object a line; there is nothing to run by hand.\n\n  \
+     packtrain-worker --hello    prints its version, libtorch's and the devices that it sees, as JSON\n";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let result = match arguments.as_slice() {
+        [] if !io::stdin().is_terminal() => serve_standard_streams(),
+        [argument] if argument == "--hello" => print_hello(),
+        _ => {
+            return io::stderr().write_all(PURPOSE.as_bytes()).map_or(ExitCode::FAILURE, |()| ExitCode::from(2));
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The coordinator is gone, or cannot be told.
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn print_hello() -> io::Result<()> {
+    let line = serde_json::to_string(&FromWorker::Hello(serve::hello()))?;
+    writeln!(io::stdout(), "{line}")
+}
+
+fn serve_standard_streams() -> io::Result<()> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    leave_cores_to_libtorch()?;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let on_signal = Arc::clone(&cancelled);
+    // Ctrl-C reaches the whole group of processes; the worker then stops at the next step and says so.
+    ctrlc::set_handler(move || on_signal.store(true, Ordering::SeqCst)).map_err(io::Error::other)?;
+    let signals = Signals { cancelled, abandoned };
+    serve::serve(BufReader::new(io::stdin()), &mut io::stdout(), &signals)
+}
+
+/// Ends the worker in the middle of a job. It owns no scratch folder and no lock: those are the coordinator's.
+#[expect(clippy::disallowed_methods, reason = "the job runs on another thread, deep in libtorch, and nobody waits for it")]
+fn abandoned() {
+    process::exit(1);
+}
+
+/// Batches are prepared beside the network's own threads, by half as many.
+fn leave_cores_to_libtorch() -> io::Result<()> {
+    let threads = (available_parallelism()?.get() / 2).max(1);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(io::Error::other)
 }

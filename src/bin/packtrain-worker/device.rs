@@ -1,0 +1,93 @@
+//! Where networks run. The program links the CPU part of libtorch alone; the CUDA part is opened here, at run time, where it is
+//! installed and there is a driver for it.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
+use packtrain::stage::{Device, StageError};
+
+/// The variable that names the folder with `libtorch_cuda.so`.
+const CUDA_FOLDER_VARIABLE: &str = "PACKTRAIN_CUDA_LIB";
+const CUDA_LIBRARY: &str = "libtorch_cuda.so";
+/// Brought by the graphics driver; without it there is no card to use, and half a second of loading is saved.
+const DRIVER_LIBRARY: &str = "libcuda.so.1";
+
+/// The device to use: for `auto` a card where one can be used, else the CPU; for `cuda` an error if it cannot be used.
+pub fn choose(device: Device) -> Result<tch::Device, StageError> {
+    match device {
+        Device::Cpu => Ok(tch::Device::Cpu),
+        Device::Auto => Ok(if cards().is_ok_and(|count| count > 0) { tch::Device::Cuda(0) } else { tch::Device::Cpu }),
+        Device::Cuda(index) => match cards() {
+            Ok(count) if index < count => Ok(tch::Device::Cuda(index)),
+            Ok(count) => Err(StageError::Invalid(format!("there is no device {device}: CUDA sees {count} cards"))),
+            Err(reason) => Err(StageError::Invalid(format!("the device {device} cannot be used: {reason}"))),
+        },
+    }
+}
+
+/// The names of all devices, as in a manifest.
+pub fn available() -> Vec<String> {
+    let cards = (0..cards().unwrap_or(0)).map(|index| format!("cuda:{index}"));
+    std::iter::once("cpu".to_owned()).chain(cards).collect()
+}
+
+/// The device's name.
+pub fn name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// How many cards there are, or why there can be none. The CUDA part must be open before libtorch is asked for the first time.
+fn cards() -> Result<usize, String> {
+    static OPENED: OnceLock<Result<(), String>> = OnceLock::new();
+    OPENED.get_or_init(open_cuda).clone()?;
+    Ok(usize::try_from(tch::Cuda::device_count()).unwrap_or(0))
+}
+
+fn open_cuda() -> Result<(), String> {
+    open(DRIVER_LIBRARY.into()).map_err(|_| "there is no CUDA driver on this machine".to_owned())?;
+    let found = cuda_folders().into_iter().map(|folder| folder.join(CUDA_LIBRARY)).find(|library| library.exists());
+    open(found.ok_or_else(|| {
+        format!("{CUDA_LIBRARY} is not installed; `make setup CUDA=1` brings it, or set {CUDA_FOLDER_VARIABLE} to its folder")
+    })?)
+}
+
+/// Opens a library for the rest of the process, with its symbols visible to all others.
+fn open(path: PathBuf) -> Result<(), String> {
+    // SAFETY: the constructors of libtorch and of the driver may run at any time, and they are never unloaded.
+    let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
+    std::mem::forget(library.map_err(|error| error.to_string())?);
+    Ok(())
+}
+
+/// Where `libtorch_cuda.so` may be, the most explicit place first.
+#[expect(clippy::disallowed_methods, reason = "the worker has no command line; these variables are this module's")]
+fn cuda_folders() -> Vec<PathBuf> {
+    let beside_program = env::current_exe().ok().and_then(|program| Some(program.parent()?.join("lib")));
+    let named = env::var_os(CUDA_FOLDER_VARIABLE).map(PathBuf::from);
+    let libtorch = env::var_os("LIBTORCH").map(|folder| PathBuf::from(folder).join("lib"));
+    let project = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".deps/cuda/torch/lib");
+    named.into_iter().chain(beside_program).chain([project]).chain(libtorch).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_is_always_there_and_auto_always_finds_a_device() {
+        assert_eq!(choose(Device::Cpu).unwrap(), tch::Device::Cpu);
+        let chosen = name(choose(Device::Auto).unwrap());
+        assert!(available().contains(&chosen));
+    }
+
+    #[test]
+    fn a_card_that_is_not_there_is_an_error_that_says_so() {
+        let message = choose(Device::Cuda(4_000)).unwrap_err().to_string();
+        assert!(message.contains("cuda:4000"), "{message}");
+    }
+}

@@ -1,0 +1,126 @@
+//! `evaluate` for networks and `oversample-eval`.
+
+use packtrain::artifact::{Evaluation, OversampleEvaluation, Predictions};
+use packtrain::event::StageEvent;
+use packtrain::stage::{Evaluate, OversampleEval, StageContext, StageError, StageJob};
+use tch::Device;
+
+use crate::batches::{ImageSource, Sample, View};
+use crate::inference::Inference;
+use crate::net::Mode;
+use crate::trained::TrainedNetwork;
+
+/// A network, the images to evaluate it on, and where it runs.
+struct Subject {
+    model: TrainedNetwork,
+    source: ImageSource,
+    device: Device,
+}
+
+/// Runs `evaluate`.
+pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
+    let subject = Subject::open(job, device)?;
+    let plan = subject.source.in_order(subject.source.eval_view(subject.model.view)?, spec.batch);
+    let probabilities = subject.probabilities("evaluating", &plan, 1, context)?;
+    let predictions = subject.predictions(&probabilities);
+    let evaluation = predictions.evaluate();
+    evaluation.write(&job.output("evaluation")?)?;
+    predictions.write_csv(&job.output("predictions")?)?;
+    emit_ranks("", &evaluation, context);
+    Ok(())
+}
+
+/// Runs `oversample-eval`. The predictions written are those of the crops.
+pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
+    let subject = Subject::open(job, device)?;
+    let source = &subject.source;
+    let samples = crops(source, spec.crops)?;
+    let baseline_plan = source.in_order(source.eval_view(subject.model.view)?, spec.batch.saturating_mul(spec.crops));
+    let crops_plan: Vec<_> = samples.chunks((spec.batch * spec.crops) as usize).map(<[Sample]>::to_vec).collect();
+
+    let baseline = subject.probabilities("whole images", &baseline_plan, 1, context)?;
+    let baseline = subject.predictions(&baseline).evaluate();
+    let averaged = subject.probabilities(&format!("{} crops", spec.crops), &crops_plan, spec.crops as usize, context)?;
+    let predictions = subject.predictions(&averaged);
+    let crops = predictions.evaluate();
+
+    predictions.write_csv(&job.output("predictions")?)?;
+    let evaluation = OversampleEvaluation { count: spec.crops, gain: crops.rank1 - baseline.rank1, baseline, crops };
+    evaluation.write(&job.output("evaluation")?)?;
+    emit_ranks("baseline ", &evaluation.baseline, context);
+    emit_ranks(&format!("{}-crop ", spec.crops), &evaluation.crops, context);
+    context.emit(StageEvent::Metric { name: "gain".to_owned(), value: evaluation.gain });
+    Ok(())
+}
+
+/// Every image's crops, one image after the other: top left, top right, bottom right, bottom left, centre; with `count` 10 the
+/// mirrored ones follow in the same order. An error if the images are not larger than the network's input.
+fn crops(source: &ImageSource, count: u32) -> Result<Vec<Sample>, StageError> {
+    let (down, right) = source.room()?;
+    if (down, right) == (0, 0) {
+        let (height, width) = source.images().size();
+        return Err(source.error(format!(
+            "the images are {width}×{height} pixels, as the network's input is, so that all crops are the same; pack them larger"
+        )));
+    }
+    let places = [(0, 0), (0, right), (down, right), (down, 0), (down / 2, right / 2)];
+    let views = places.into_iter().map(|(top, left)| View::Crop { top, left });
+    let both = views.clone().map(|view| (view, false)).chain(views.map(|view| (view, true)));
+    let views: Vec<_> = both.take(count as usize).collect();
+    let all = (0..source.images().len()).flat_map(|image| views.iter().map(move |&(view, mirrored)| Sample { image, view, mirrored }));
+    Ok(all.collect())
+}
+
+impl Subject {
+    fn open(job: &StageJob, device: Device) -> Result<Subject, StageError> {
+        let model = TrainedNetwork::open(job.file("model")?, device)?;
+        if let Some(mean) = job.optional_file("mean")? {
+            model.check_mean(mean)?;
+        }
+        let source = ImageSource::open(job.file("images")?, model.input.size, model.normalization())?;
+        Ok(Subject { model, source, device })
+    }
+
+    /// Class probabilities `[N*C]`, averaged over the `each` samples that every image has.
+    fn probabilities(
+        &self,
+        activity: &str,
+        plan: &[Vec<Sample>],
+        each: usize,
+        context: &mut StageContext<'_>,
+    ) -> Result<Vec<f32>, StageError> {
+        let classes = self.model.class_names.len();
+        let images = self.source.images().len();
+        let forward = |images: &_| self.model.net.logits(images, Mode::Infer);
+        let inference = Inference { device: self.device, activity: activity.to_owned(), forward: &forward };
+        let mut probabilities = Vec::with_capacity(images * classes);
+        inference.run(&self.source, plan, context, |logits| {
+            probabilities.extend(logits.chunks(classes * each).flat_map(|logits| mean_softmax(logits, classes)));
+            Ok(())
+        })?;
+        Ok(probabilities)
+    }
+
+    fn predictions<'a>(&'a self, probabilities: &'a [f32]) -> Predictions<'a> {
+        Predictions { probabilities, rows: self.source.images().rows(), class_names: &self.model.class_names }
+    }
+}
+
+/// The mean of the softmax of every row of `[n*classes]` logits.
+fn mean_softmax(logits: &[f32], classes: usize) -> Vec<f32> {
+    let mut mean = vec![0.0_f64; classes];
+    let rows = logits.len() / classes;
+    for logits in logits.chunks_exact(classes) {
+        let greatest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let exponentials: Vec<_> = logits.iter().map(|&logit| f64::from(logit - greatest).exp()).collect();
+        let sum: f64 = exponentials.iter().sum();
+        mean.iter_mut().zip(exponentials).for_each(|(mean, exponential)| *mean += exponential / sum / rows as f64);
+    }
+    mean.into_iter().map(|mean| mean as f32).collect()
+}
+
+fn emit_ranks(prefix: &str, evaluation: &Evaluation, context: &mut StageContext<'_>) {
+    for (rank, value) in [("rank-1", evaluation.rank1), ("rank-5", evaluation.rank5)] {
+        context.emit(StageEvent::Metric { name: format!("{prefix}{rank}"), value });
+    }
+}

@@ -1,0 +1,79 @@
+//! Forward passes without gradients over the images of a file.
+
+use std::time::{Duration, Instant};
+
+use packtrain::event::{StageEvent, Unit};
+use packtrain::stage::{StageContext, StageError};
+use tch::{Device, Kind, Tensor};
+
+use crate::batches::{ImageSource, Sample};
+
+/// A network's forward pass, `[N,3,size,size]` to `[N,D]`, where it runs, and what it is called in progress reports.
+pub struct Inference<'a> {
+    pub device: Device,
+    pub activity: String,
+    pub forward: &'a dyn Fn(&Tensor) -> Tensor,
+}
+
+/// Progress, reported a few times a second.
+#[derive(Debug)]
+pub struct Progress {
+    activity: String,
+    done: u64,
+    total: u64,
+    reported: Option<Instant>,
+}
+
+const REPORT_EVERY: Duration = Duration::from_millis(200);
+
+impl Inference<'_> {
+    /// Gives the outputs of every batch of the plan, `[n*D]`, to `sink`.
+    pub fn run(
+        &self,
+        source: &ImageSource,
+        plan: &[Vec<Sample>],
+        context: &mut StageContext<'_>,
+        mut sink: impl FnMut(&[f32]) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let images = plan.iter().map(|samples| distinct_images(samples)).sum();
+        let mut progress = Progress::new(self.activity.clone(), images);
+        source.for_each(plan, |samples, inputs| {
+            context.check_cancelled()?;
+            let outputs = tch::no_grad(|| (self.forward)(&inputs.to_device(self.device)));
+            sink(&numbers(&outputs))?;
+            progress.advance(distinct_images(samples), context);
+            Ok(())
+        })
+    }
+}
+
+impl Progress {
+    /// Nothing done yet of `total` images.
+    pub fn new(activity: String, total: usize) -> Progress {
+        Progress { activity, done: 0, total: total as u64, reported: None }
+    }
+
+    /// `images` more are done.
+    pub fn advance(&mut self, images: usize, context: &mut StageContext<'_>) {
+        self.done += images as u64;
+        let due = self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY);
+        if due || self.done == self.total {
+            self.reported = Some(Instant::now());
+            let (activity, done, total) = (self.activity.clone(), self.done, self.total);
+            context.emit(StageEvent::Progress { activity, done, total, unit: Unit::Images });
+        }
+    }
+}
+
+/// The numbers of a tensor, row by row.
+pub fn numbers(tensor: &Tensor) -> Vec<f32> {
+    let tensor = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).contiguous();
+    let mut numbers = vec![0.0; tensor.numel()];
+    tensor.copy_data(&mut numbers, tensor.numel());
+    numbers
+}
+
+/// Samples of the same image follow one another.
+fn distinct_images(samples: &[Sample]) -> usize {
+    samples.chunk_by(|a, b| a.image == b.image).count()
+}

@@ -1,0 +1,204 @@
+//! The layers that networks are made of. Images are `[N,C,H,W]` lying in memory as channels-last.
+
+use tch::{Kind, Tensor};
+
+use crate::weights::Weights;
+
+/// Whether a forward pass is part of training: normalisation then uses the batch's own statistics, and dropout drops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Train,
+    Infer,
+}
+
+/// A convolution: `{name}.weight` `[out, in, side, side]` and, if it has one, `{name}.bias` `[out]`.
+#[derive(Debug)]
+pub struct Conv {
+    shape: ConvShape,
+    kernel: Tensor,
+    bias: Option<Tensor>,
+}
+
+/// The dimensions of a convolution with a square window.
+#[derive(Debug, Clone, Copy)]
+pub struct ConvShape {
+    inputs: i64,
+    outputs: i64,
+    side: i64,
+    stride: i64,
+    padding: Padding,
+}
+
+/// Zeros around an image.
+#[derive(Debug, Clone, Copy)]
+enum Padding {
+    /// So that the output has ceil(side / stride) pixels a side, an odd zero at the end: TensorFlow's and Keras' `same`.
+    Same,
+    /// This many on every side.
+    Each(i64),
+}
+
+/// A batch normalisation: `{name}.weight`, `.bias`, `.running_mean`, `.running_var`, each `[channels]`.
+#[derive(Debug)]
+pub struct Norm {
+    scale: Tensor,
+    shift: Tensor,
+    mean: Tensor,
+    variance: Tensor,
+    rule: NormRule,
+}
+
+/// The constants of a batch normalisation.
+#[derive(Debug, Clone, Copy)]
+pub struct NormRule {
+    eps: f64,
+    /// The weight of a batch in the running statistics.
+    momentum: f64,
+}
+
+/// A dense layer: `{name}.weight` `[out, in]` and `{name}.bias` `[out]`.
+#[derive(Debug)]
+pub struct Dense {
+    kernel: Tensor,
+    bias: Tensor,
+}
+
+/// A convolution from `inputs` to `outputs` channels, `side`×`side`, stride 1, `same` padding.
+pub const fn conv(inputs: i64, outputs: i64, side: i64) -> ConvShape {
+    ConvShape { inputs, outputs, side, stride: 1, padding: Padding::Same }
+}
+
+impl ConvShape {
+    /// With another stride.
+    pub const fn stride(self, stride: i64) -> ConvShape {
+        ConvShape { stride, ..self }
+    }
+
+    /// With `zeros` zeros on every side.
+    pub const fn padding(self, zeros: i64) -> ConvShape {
+        ConvShape { padding: Padding::Each(zeros), ..self }
+    }
+
+    /// Without padding.
+    pub const fn valid(self) -> ConvShape {
+        self.padding(0)
+    }
+
+    /// Channels of the output.
+    pub const fn outputs(self) -> i64 {
+        self.outputs
+    }
+
+    /// Zeros before and after a side of `length` pixels.
+    fn zeros(&self, length: i64) -> (i64, i64) {
+        match self.padding {
+            Padding::Each(zeros) => (zeros, zeros),
+            Padding::Same => {
+                let outputs = (length + self.stride - 1) / self.stride;
+                let all = ((outputs - 1) * self.stride + self.side - length).max(0);
+                (all / 2, all - all / 2)
+            }
+        }
+    }
+}
+
+impl Conv {
+    /// With a bias.
+    pub fn new(weights: &mut Weights, name: &str, shape: ConvShape) -> Conv {
+        let mut conv = Conv::without_bias(weights, name, shape);
+        conv.bias = Some(weights.offset(format!("{name}.bias"), shape.outputs, 0.0));
+        conv
+    }
+
+    /// Without a bias, as in front of a normalisation that adds one.
+    pub fn without_bias(weights: &mut Weights, name: &str, shape: ConvShape) -> Conv {
+        let kernel = weights.kernel(format!("{name}.weight"), &[shape.outputs, shape.inputs, shape.side, shape.side]);
+        Conv { shape, kernel, bias: None }
+    }
+
+    /// `[N, in, H, W]` to `[N, out, H', W']`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let size = x.size();
+        let ((top, bottom), (left, right)) = (self.shape.zeros(size[2]), self.shape.zeros(size[3]));
+        let stride = [self.shape.stride; 2];
+        if top == bottom && left == right {
+            return x.conv2d(&self.kernel, self.bias.as_ref(), stride, [top, left], [1, 1], 1);
+        }
+        x.constant_pad_nd([left, right, top, bottom]).conv2d(&self.kernel, self.bias.as_ref(), stride, [0, 0], [1, 1], 1)
+    }
+}
+
+impl NormRule {
+    /// Keras' defaults (its momentum 0.99 is the weight of the past).
+    pub const KERAS: NormRule = NormRule { eps: 1e-3, momentum: 0.01 };
+    /// PyTorch's defaults.
+    pub const PYTORCH: NormRule = NormRule { eps: 1e-5, momentum: 0.1 };
+}
+
+impl Norm {
+    pub fn new(weights: &mut Weights, name: &str, channels: i64, rule: NormRule) -> Norm {
+        Norm {
+            scale: weights.offset(format!("{name}.weight"), channels, 1.0),
+            shift: weights.offset(format!("{name}.bias"), channels, 0.0),
+            mean: weights.statistic(format!("{name}.running_mean"), channels, 0.0),
+            variance: weights.statistic(format!("{name}.running_var"), channels, 1.0),
+            rule,
+        }
+    }
+
+    /// `[N, channels, …]` to the same shape.
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let (scale, shift) = (Some(&self.scale), Some(&self.shift));
+        let (mean, variance) = (Some(&self.mean), Some(&self.variance));
+        x.batch_norm(scale, shift, mean, variance, mode == Mode::Train, self.rule.momentum, self.rule.eps, true)
+    }
+}
+
+impl Dense {
+    pub fn new(weights: &mut Weights, name: &str, inputs: i64, outputs: i64) -> Dense {
+        let kernel = weights.kernel(format!("{name}.weight"), &[outputs, inputs]);
+        Dense { kernel, bias: weights.offset(format!("{name}.bias"), outputs, 0.0) }
+    }
+
+    /// `[N, in]` to `[N, out]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        x.linear(&self.kernel, Some(&self.bias))
+    }
+}
+
+/// Max pooling over `side`×`side` windows, cut off at the border.
+pub fn max_pool(x: &Tensor, side: i64, stride: i64) -> Tensor {
+    x.max_pool2d([side; 2], [stride; 2], [0; 2], [1; 2], false)
+}
+
+/// Max pooling over `side`×`side` windows, of which the last may reach over the border.
+pub fn max_pool_ceil(x: &Tensor, side: i64, stride: i64) -> Tensor {
+    x.max_pool2d([side; 2], [stride; 2], [0; 2], [1; 2], true)
+}
+
+/// The mean over all pixels: `[N,C,H,W]` to `[N,C]`.
+pub fn global_mean(x: &Tensor) -> Tensor {
+    x.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)
+}
+
+/// Sets a fraction of the numbers to zero and scales the others up, in training.
+pub fn dropout(x: &Tensor, fraction: f64, mode: Mode) -> Tensor {
+    x.dropout(fraction, mode == Mode::Train)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `tf.keras.layers.Conv2D(1, 11, strides=4, padding="same")` pads in total `max((ceil(n/4) - 1) * 4 + 11 - n, 0)`, the
+    /// smaller half first (TensorFlow's documentation of `tf.nn.convolution`).
+    #[test]
+    fn same_padding_is_tensorflows() {
+        let conv1 = conv(3, 96, 11).stride(4);
+        assert_eq!(conv1.zeros(227), (4, 4));
+        assert_eq!(conv1.zeros(64), (3, 4));
+        assert_eq!(conv1.zeros(62), (4, 5));
+        assert_eq!(conv(3, 96, 3).zeros(32), (1, 1));
+        assert_eq!(conv(3, 96, 1).zeros(32), (0, 0));
+    }
+}

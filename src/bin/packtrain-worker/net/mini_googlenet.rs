@@ -1,0 +1,142 @@
+//! MiniGoogLeNet (Zhang, Bengio, Hardt, Recht and Vinyals, 2017, figure 3), for images of about 32×32 pixels.
+
+use tch::Tensor;
+
+use crate::net::layers::{Conv, ConvShape, Dense, Mode, Norm, NormRule, conv, dropout, global_mean, max_pool};
+use crate::weights::Weights;
+
+/// conv → norm → ReLU everywhere.
+///
+/// Tensors: the modules are `stem`, `mini1` … `mini8`, `down1`, `down2`; `stem` and the downsampling ones have `conv` and `norm`,
+/// the others `conv1x1`, `norm1x1`, `conv3x3` and `norm3x3`. The head is `dense`.
+#[derive(Debug)]
+pub struct MiniGoogLeNet {
+    stem: ConvNormRelu,
+    first: [Mini; 2],
+    down1: Downsample,
+    second: [Mini; 4],
+    down2: Downsample,
+    third: [Mini; 2],
+    dense: Dense,
+    dropout: f64,
+}
+
+#[derive(Debug)]
+struct ConvNormRelu(Conv, Norm);
+
+/// A 1×1 and a 3×3 convolution side by side.
+#[derive(Debug)]
+struct Mini(ConvNormRelu, ConvNormRelu);
+
+/// A 3×3 convolution and a max pooling side by side, both with stride 2.
+#[derive(Debug)]
+struct Downsample(ConvNormRelu);
+
+impl MiniGoogLeNet {
+    /// Length of the features.
+    pub const FEATURES: usize = 336;
+
+    /// For images of at least 7×7, which leaves one pixel after the second downsampling.
+    pub fn new(weights: &mut Weights, classes: i64) -> MiniGoogLeNet {
+        MiniGoogLeNet {
+            stem: ConvNormRelu::new(weights, ["stem.conv", "stem.norm"], conv(3, 96, 3)),
+            first: [Mini::new(weights, "mini1", 96, [32, 32]), Mini::new(weights, "mini2", 64, [32, 48])],
+            down1: Downsample::new(weights, "down1", 80, 80),
+            second: [
+                Mini::new(weights, "mini3", 160, [112, 48]),
+                Mini::new(weights, "mini4", 160, [96, 64]),
+                Mini::new(weights, "mini5", 160, [80, 80]),
+                Mini::new(weights, "mini6", 160, [48, 96]),
+            ],
+            down2: Downsample::new(weights, "down2", 144, 96),
+            third: [Mini::new(weights, "mini7", 240, [176, 160]), Mini::new(weights, "mini8", 336, [176, 160])],
+            dense: Dense::new(weights, "dense", 336, classes),
+            dropout: 0.5,
+        }
+    }
+
+    /// `[N,3,size,size]` to `[N,336]`, the input of the head. The sizes are those of 32×32 images.
+    pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
+        let x = self.stem.forward(images, mode); // 32×32×96
+        let x = self.first.iter().fold(x, |x, mini| mini.forward(&x, mode)); // 32×32×80
+        let x = self.down1.forward(&x, mode); // 15×15×160
+        let x = self.second.iter().fold(x, |x, mini| mini.forward(&x, mode)); // 15×15×144
+        let x = self.down2.forward(&x, mode); // 7×7×240
+        let x = self.third.iter().fold(x, |x, mini| mini.forward(&x, mode)); // 7×7×336
+        dropout(&global_mean(&x), self.dropout, mode)
+    }
+
+    /// `[N,336]` features to `[N,classes]`.
+    pub fn head(&self, features: &Tensor) -> Tensor {
+        self.dense.forward(features)
+    }
+}
+
+impl ConvNormRelu {
+    fn new(weights: &mut Weights, [conv, norm]: [&str; 2], shape: ConvShape) -> ConvNormRelu {
+        let conv = Conv::new(weights, conv, shape);
+        ConvNormRelu(conv, Norm::new(weights, norm, shape.outputs(), NormRule::KERAS))
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        self.1.forward(&self.0.forward(x), mode).relu()
+    }
+}
+
+impl Mini {
+    fn new(weights: &mut Weights, name: &str, inputs: i64, [narrow, wide]: [i64; 2]) -> Mini {
+        let mut branch = |side: i64, outputs| {
+            let names = [format!("{name}.conv{side}x{side}"), format!("{name}.norm{side}x{side}")];
+            ConvNormRelu::new(weights, [&names[0], &names[1]], conv(inputs, outputs, side))
+        };
+        Mini(branch(1, narrow), branch(3, wide))
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        Tensor::cat(&[self.0.forward(x, mode), self.1.forward(x, mode)], 1)
+    }
+}
+
+impl Downsample {
+    fn new(weights: &mut Weights, name: &str, inputs: i64, outputs: i64) -> Downsample {
+        let names = [format!("{name}.conv"), format!("{name}.norm")];
+        Downsample(ConvNormRelu::new(weights, [&names[0], &names[1]], conv(inputs, outputs, 3).stride(2).valid()))
+    }
+
+    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        Tensor::cat(&[self.0.forward(x, mode), max_pool(x, 3, 2)], 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device, Kind};
+
+    use super::*;
+    use crate::net::reference::{self, Reference};
+
+    #[test]
+    fn the_network_for_ten_classes_has_1_656_250_numbers() {
+        let mut weights = Weights::zero(Device::Cpu);
+        MiniGoogLeNet::new(&mut weights, 10);
+        assert_eq!(weights.iter().map(|weight| weight.tensor.numel()).sum::<usize>(), 1_656_250);
+        assert_eq!(weights.trained().map(|weight| weight.tensor.numel()).sum::<usize>(), 1_652_826);
+    }
+
+    #[test]
+    fn the_smallest_image_leaves_one_pixel() {
+        let mut weights = Weights::random(1, Device::Cpu);
+        let net = MiniGoogLeNet::new(&mut weights, 10);
+        let features = net.features(&Tensor::zeros([2, 3, 7, 7], (Kind::Float, Device::Cpu)), Mode::Infer);
+        assert_eq!(net.head(&features).size(), [2, 10]);
+    }
+
+    #[test]
+    fn outputs_statistics_and_gradients_are_pytorchs() {
+        let mut weights = Weights::zero(Device::Cpu);
+        let mut net = MiniGoogLeNet::new(&mut weights, 3);
+        net.dropout = 0.0;
+        let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
+        reference::compare(&mut weights, &Reference::read("mini_googlenet"), &forward);
+    }
+}

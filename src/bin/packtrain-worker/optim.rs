@@ -1,0 +1,138 @@
+//! Stochastic gradient descent and Adam, as `torch.optim.SGD` and `torch.optim.Adam` define them.
+
+use packtrain::stage::Optimizer;
+use tch::Tensor;
+
+use crate::weights::{Role, Weights};
+
+/// What an optimizer remembers from step to step.
+#[derive(Debug)]
+pub struct OptimizerState {
+    /// Steps done.
+    pub steps: u64,
+    /// For every trained tensor, in order.
+    slots: Vec<Slot>,
+}
+
+/// Running means for one tensor, of its shape.
+#[derive(Debug)]
+enum Slot {
+    Sgd {
+        velocity: Tensor,
+    },
+    Adam {
+        /// Of the gradient.
+        mean: Tensor,
+        /// Of the squared gradient.
+        square: Tensor,
+    },
+}
+
+impl OptimizerState {
+    /// Nothing remembered yet.
+    pub fn new(optimizer: &Optimizer, weights: &Weights) -> OptimizerState {
+        let slot = |tensor: &Tensor| match optimizer {
+            Optimizer::Sgd { .. } => Slot::Sgd { velocity: tensor.zeros_like() },
+            Optimizer::Adam { .. } => Slot::Adam { mean: tensor.zeros_like(), square: tensor.zeros_like() },
+        };
+        let slots = tch::no_grad(|| weights.trained().map(|weight| slot(&weight.tensor)).collect());
+        OptimizerState { steps: 0, slots }
+    }
+
+    /// Moves every trained tensor along its gradient, given in order; kernels also along that of the penalty `l2 * sum(w^2)`.
+    pub fn step(&mut self, optimizer: &Optimizer, weights: &Weights, gradients: &[Tensor], l2: f64) {
+        self.steps += 1;
+        let steps = self.steps;
+        let parts = weights.trained().zip(gradients).zip(&mut self.slots);
+        tch::no_grad(|| {
+            for ((weight, gradient), slot) in parts {
+                let penalized = l2 > 0.0 && weight.role == Role::Kernel;
+                let gradient = if penalized { gradient + &weight.tensor * (2.0 * l2) } else { gradient.shallow_clone() };
+                slot.update(optimizer, &mut weight.tensor.shallow_clone(), &gradient, steps);
+            }
+        });
+    }
+}
+
+impl Slot {
+    /// One step, the `steps`-th, for one tensor.
+    fn update(&mut self, optimizer: &Optimizer, weight: &mut Tensor, gradient: &Tensor, steps: u64) {
+        match (self, optimizer) {
+            (Slot::Sgd { velocity }, &Optimizer::Sgd { lr, momentum, nesterov }) => {
+                *velocity *= momentum;
+                *velocity += gradient;
+                let direction = if nesterov { gradient + &*velocity * momentum } else { velocity.shallow_clone() };
+                *weight -= direction * lr;
+            }
+            (Slot::Adam { mean, square }, &Optimizer::Adam { lr, beta1, beta2, eps }) => {
+                let (correction1, correction2) = (1.0 - beta1.powf(steps as f64), 1.0 - beta2.powf(steps as f64));
+                *mean *= beta1;
+                *mean += gradient * (1.0 - beta1);
+                *square *= beta2;
+                *square += gradient.square() * (1.0 - beta2);
+                let deviation = square.sqrt() / correction2.sqrt() + eps;
+                *weight -= &*mean / deviation * (lr / correction1);
+            }
+            (Slot::Sgd { .. }, Optimizer::Adam { .. }) | (Slot::Adam { .. }, Optimizer::Sgd { .. }) => {
+                unreachable!("the slots were made for this optimizer")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use packtrain::artifact::ModelTensor;
+    use tch::Device;
+
+    use super::*;
+
+    /// What `tests/reference/optimizers.py` prints: a kernel and an offset of four numbers each after 20 steps.
+    const SGD: [f32; 8] = [-0.0349506, -0.0592943, 0.0475704, 0.2013314, 0.4207571, -0.1513693, 0.0524548, -0.1930825];
+    const MOMENTUM: [f32; 8] = [-1.1268255, 0.4249423, 0.7178013, 0.3014835, 0.7708979, -0.2484522, -0.0234415, 0.0068004];
+    const NESTEROV: [f32; 8] = [-0.9924034, 0.3238112, 0.3049544, 0.2335396, 0.7302849, -0.2276284, 0.0234913, -0.1280167];
+    const ADAM: [f32; 8] = [0.0519687, -1.032966, 2.0216436, 0.1818288, 0.7373853, -0.2964088, 0.1392965, -0.3348622];
+
+    fn after_twenty_steps(optimizer: &Optimizer) -> Vec<f32> {
+        let mut weights = Weights::zero(Device::Cpu);
+        let kernel = weights.kernel("kernel".into(), &[1, 4]);
+        let offset = weights.offset("offset".into(), 4, 0.0);
+        let tensor = |name: &str, shape: &[usize], values: &[f32]| ModelTensor {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            values: values.to_vec(),
+        };
+        let start = [tensor("kernel", &[1, 4], &[1.0, -2.0, 3.0, 0.5]), tensor("offset", &[4], &[0.1, 0.2, -0.3, 0.4])];
+        weights.load(&start).unwrap();
+
+        let slope = Tensor::from_slice(&[0.5_f32, 1.0, 1.5, 2.0]);
+        let pull = Tensor::from_slice(&[0.3_f32, -0.2, 0.1, -0.4]);
+        let mut state = OptimizerState::new(optimizer, &weights);
+        for _ in 0..20 {
+            let gradients = tch::no_grad(|| [&kernel * &slope + &pull, &offset * &slope - &pull]);
+            state.step(optimizer, &weights, &gradients, 0.01);
+        }
+        weights.save().into_iter().flat_map(|tensor| tensor.values).collect()
+    }
+
+    fn assert_close(found: &[f32], expected: &[f32]) {
+        assert_eq!(found.len(), expected.len());
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() <= 1e-5 * expected.abs().max(1.0), "{found} {expected}");
+        }
+    }
+
+    #[test]
+    fn sgd_is_pytorchs() {
+        let sgd = |lr, momentum, nesterov| after_twenty_steps(&Optimizer::Sgd { lr, momentum, nesterov });
+        assert_close(&sgd(0.1, 0.0, false), &SGD);
+        assert_close(&sgd(0.05, 0.9, false), &MOMENTUM);
+        assert_close(&sgd(0.05, 0.9, true), &NESTEROV);
+    }
+
+    #[test]
+    fn adam_is_pytorchs() {
+        let adam = Optimizer::Adam { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-8 };
+        assert_close(&after_twenty_steps(&adam), &ADAM);
+    }
+}

@@ -1,0 +1,106 @@
+//! The images that a network is trained and validated on, and what is taken of them in which epoch.
+
+use packtrain::artifact::{Mean, RowLabels};
+use packtrain::stage::{StageError, StageJob, Train, TrainView};
+
+use crate::batches::{ImageSource, Normalization, Sample, View};
+use crate::random::{Draws, Purpose};
+
+/// Training and validation images.
+#[derive(Debug)]
+pub struct TrainingData {
+    pub train: Part,
+    pub val: Option<Part>,
+}
+
+/// Images and the class of each.
+#[derive(Debug)]
+pub struct Part {
+    pub source: ImageSource,
+    /// `[N]`: indices into the class names of the training images.
+    labels: Vec<i64>,
+}
+
+impl TrainingData {
+    /// Opens the images of a job; an error if they do not suit the network or each other.
+    pub fn open(spec: &Train, job: &StageJob, mean: Option<&Mean>) -> Result<TrainingData, StageError> {
+        let open = |path| ImageSource::open(path, spec.input.size, Normalization::of_training(mean, spec.input.scale));
+        let train = open(job.file("train")?)?;
+        if train.images().len() < 2 {
+            return Err(train.error("training takes two images at least".into()));
+        }
+        let class_names = train.images().rows().label_names.clone();
+        let train = Part::new(train, &class_names)?;
+        let val = job.optional_file("val")?.map(|path| Part::new(open(path)?, &class_names)).transpose()?;
+        Ok(TrainingData { train, val })
+    }
+
+    /// The classes that the network tells apart.
+    pub fn class_names(&self) -> &[String] {
+        &self.train.source.images().rows().label_names
+    }
+
+    /// Every training image once, in a random order, `spec.batch` at a time. Epochs are counted from 1.
+    pub fn training_plan(&self, spec: &Train, seed: u64, epoch: u32) -> Result<Vec<Vec<Sample>>, StageError> {
+        let source = &self.train.source;
+        let room = match spec.input.train {
+            TrainView::RandomCrop => Some(source.room()?),
+            TrainView::Resize => source.whole().map(|_| None)?,
+        };
+        let sample = |image: usize| {
+            let mut draws = Draws::new(seed, Purpose::View, [epoch.into(), image as u64]);
+            let view = room.map_or(View::Whole, |(down, right)| View::Crop { top: draws.below(down + 1), left: draws.below(right + 1) });
+            Sample { image, view, mirrored: spec.augment.horizontal_flip && draws.coin() }
+        };
+        let mut order: Vec<_> = (0..self.train.len()).collect();
+        Draws::new(seed, Purpose::Order, [epoch.into(), 0]).shuffle(&mut order);
+        Ok(batches(order.into_iter().map(sample).collect(), spec.batch as usize))
+    }
+}
+
+impl Part {
+    fn new(source: ImageSource, class_names: &[String]) -> Result<Part, StageError> {
+        let labels = indices_by_name(source.images().rows(), class_names).map_err(|reason| source.error(reason))?;
+        Ok(Part { source, labels })
+    }
+
+    /// Number of images.
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// `[N]`: the class of every image.
+    pub fn labels(&self) -> &[i64] {
+        &self.labels
+    }
+
+    /// The classes of some samples.
+    pub fn labels_of(&self, samples: &[Sample]) -> Vec<i64> {
+        samples.iter().map(|sample| self.labels[sample.image]).collect()
+    }
+}
+
+/// Splits samples into batches. A last one that is alone joins the batch before it: normalisation has nothing to say of one.
+fn batches(samples: Vec<Sample>, size: usize) -> Vec<Vec<Sample>> {
+    let mut batches: Vec<_> = samples.chunks(size.max(1)).map(<[Sample]>::to_vec).collect();
+    if size > 1
+        && batches.len() > 1
+        && let Some(last) = batches.pop_if(|last| last.len() == 1)
+        && let Some(before) = batches.last_mut()
+    {
+        before.extend(last);
+    }
+    batches
+}
+
+/// The class of every row as an index into `class_names`.
+fn indices_by_name(rows: &RowLabels, class_names: &[String]) -> Result<Vec<i64>, String> {
+    let place = |name: &String| class_names.iter().position(|class| class == name);
+    let places: Vec<_> = rows.label_names.iter().map(|name| (name, place(name))).collect();
+    let index_of = |&label: &i64| match usize::try_from(label).ok().and_then(|label| places.get(label)) {
+        Some((_, Some(place))) => Ok(*place as i64),
+        Some((name, None)) => Err(format!("the class `{name}` does not occur in the training images")),
+        None => Err(format!("a row has the label {label}, which has no name")),
+    };
+    rows.labels.iter().map(index_of).collect()
+}

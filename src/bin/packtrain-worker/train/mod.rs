@@ -1,0 +1,138 @@
+//! `train`: a network from images, epoch by epoch.
+
+mod data;
+mod state;
+
+use std::time::Instant;
+
+use packtrain::artifact::{History, InputSpec, Mean};
+use packtrain::event::{EpochMetrics, StageEvent};
+use packtrain::stage::{StageContext, StageError, StageJob, Train};
+use tch::{Device, Kind, Tensor};
+
+use crate::inference::{Inference, Progress};
+use crate::net::{Classifier, Mode};
+use crate::random::{Draws, Purpose};
+use crate::train::data::{Part, TrainingData};
+use crate::train::state::TrainState;
+use crate::trained;
+
+/// What stays the same throughout a training.
+struct Training<'a> {
+    spec: &'a Train,
+    seed: u64,
+    device: Device,
+    data: TrainingData,
+    net: Classifier,
+}
+
+/// Means over images.
+#[derive(Debug, Clone, Copy)]
+struct Score {
+    /// Cross-entropy and penalty.
+    loss: f64,
+    accuracy: f64,
+}
+
+/// Runs the stage.
+pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
+    let mean = job.optional_file("mean")?.map(Mean::read).transpose()?;
+    let data = TrainingData::open(spec, job, mean.as_ref())?;
+    let (mut state, net) = TrainState::new(spec, job.seed, data.class_names().len(), device);
+    let training = Training { spec, seed: job.seed, device, data, net };
+
+    let mut history = History::default();
+    while state.epoch < spec.epochs {
+        let metrics = training.epoch(&mut state, context)?;
+        history.epochs.push((&metrics).into());
+        context.emit(StageEvent::Epoch(metrics));
+    }
+
+    let view = trained::view_name(spec.input.eval).to_owned();
+    let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean };
+    trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &state.weights)?;
+    Ok(history.write(&job.output("history")?)?)
+}
+
+impl Training<'_> {
+    /// Takes the state one epoch further.
+    fn epoch(&self, state: &mut TrainState, context: &mut StageContext<'_>) -> Result<EpochMetrics, StageError> {
+        let epoch = state.epoch + 1;
+        let epochs = self.spec.epochs;
+        let started = Instant::now();
+        let train = self.learn(state, Progress::new(format!("epoch {epoch}/{epochs}"), self.data.train.len()), context)?;
+        let seconds = started.elapsed().as_secs_f64();
+        if !train.loss.is_finite() {
+            return Err(StageError::Invalid(format!(
+                "training diverged: the loss of epoch {epoch} is {}; try a lower learning rate, or subtract a mean",
+                train.loss
+            )));
+        }
+        let validating = format!("epoch {epoch}/{epochs}, validating");
+        let val = self.data.val.as_ref().map(|val| self.measure(val, state, validating, context)).transpose()?;
+        state.epoch = epoch;
+        Ok(EpochMetrics {
+            epoch,
+            epochs,
+            learning_rate: self.spec.optimizer.learning_rate(),
+            train_loss: train.loss,
+            train_accuracy: train.accuracy,
+            val_loss: val.map(|val| val.loss),
+            val_accuracy: val.map(|val| val.accuracy),
+            images_per_second: self.data.train.len() as f64 / seconds,
+        })
+    }
+
+    /// One pass over the training images with a step for every batch. The score is that of every batch before its step.
+    fn learn(&self, state: &mut TrainState, mut progress: Progress, context: &mut StageContext<'_>) -> Result<Score, StageError> {
+        let part = &self.data.train;
+        let plan = self.data.training_plan(self.spec, self.seed, state.epoch + 1)?;
+        // Sums stay on the device: reading them would wait for it in every step.
+        let mut loss_sum = Tensor::zeros([], (Kind::Double, self.device));
+        let mut correct_sum = Tensor::zeros([], (Kind::Int64, self.device));
+        part.source.for_each(&plan, |samples, inputs| {
+            context.check_cancelled()?;
+            let labels = Tensor::from_slice(&part.labels_of(samples)).to_device(self.device);
+            let (loss, correct) = self.step(state, &inputs.to_device(self.device), &labels);
+            loss_sum += loss.to_kind(Kind::Double) * samples.len() as i64;
+            correct_sum += correct;
+            progress.advance(samples.len(), context);
+            Ok(())
+        })?;
+        let images = part.len() as f64;
+        Ok(Score { loss: loss_sum.double_value(&[]) / images, accuracy: correct_sum.int64_value(&[]) as f64 / images })
+    }
+
+    /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
+    fn step(&self, state: &mut TrainState, images: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
+        tch::manual_seed(Draws::new(self.seed, Purpose::Dropout, [state.optimizer.steps, 0]).bits() as i64);
+        let logits = self.net.logits(images, Mode::Train);
+        let loss = logits.cross_entropy_for_logits(labels);
+        let trained: Vec<_> = state.weights.trained().map(|weight| &weight.tensor).collect();
+        let gradients = Tensor::run_backward(&[&loss], &trained, false, false);
+
+        let l2 = self.spec.model.l2();
+        let loss = if l2 > 0.0 { loss.detach() + state.weights.squared_norm() * l2 } else { loss.detach() };
+        let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
+        state.optimizer.step(&self.spec.optimizer, &state.weights, &gradients, l2);
+        (loss, correct)
+    }
+
+    /// Loss and accuracy without training.
+    fn measure(&self, part: &Part, state: &TrainState, activity: String, context: &mut StageContext<'_>) -> Result<Score, StageError> {
+        let plan = part.source.in_order(part.source.eval_view(self.spec.input.eval)?, self.spec.batch);
+        let classes = self.data.class_names().len();
+        let mut logits = Vec::with_capacity(part.len() * classes);
+        let inference = Inference { device: self.device, activity, forward: &|images| self.net.logits(images, Mode::Infer) };
+        inference.run(&part.source, &plan, context, |rows| {
+            logits.extend_from_slice(rows);
+            Ok(())
+        })?;
+        let logits = Tensor::from_slice(&logits).view([-1, classes as i64]);
+        let labels = Tensor::from_slice(part.labels());
+        let penalty = self.spec.model.l2() * state.weights.squared_norm().double_value(&[]);
+        let correct = logits.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64).int64_value(&[]);
+        let loss = logits.cross_entropy_for_logits(&labels).double_value(&[]) + penalty;
+        Ok(Score { loss, accuracy: correct as f64 / part.len() as f64 })
+    }
+}

@@ -124,3 +124,34 @@ fn emit_ranks(prefix: &str, evaluation: &Evaluation, context: &mut StageContext<
         context.emit(StageEvent::Metric { name: format!("{prefix}{rank}"), value });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::batches::Normalization;
+    use crate::fixture;
+
+    #[test]
+    fn ten_crops_are_the_corners_clockwise_the_centre_and_their_mirror_images() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("images.h5");
+        fixture::write_coloured(&path, 9, 2);
+        let source = ImageSource::open(&path, 6, Normalization::of_training(None, 1.0)).unwrap();
+        let samples = crops(&source, 10).unwrap();
+        assert_eq!(samples.len(), 20);
+        for (image, samples) in samples.chunks(10).enumerate() {
+            let places = [(0, 0), (0, 3), (3, 3), (3, 0), (1, 1)].map(|(top, left)| View::Crop { top, left });
+            let expected = [false, true].into_iter().flat_map(|mirrored| places.map(|view| Sample { image, view, mirrored }));
+            assert!(expected.eq(samples.iter().copied()));
+        }
+        assert_eq!(crops(&source, 5).unwrap()[..5], samples[..5]);
+    }
+
+    /// softmax(0, ln 3) is (1/4, 3/4), softmax(1000, 1000) is (1/2, 1/2).
+    #[test]
+    fn probabilities_are_averaged_over_the_crops_of_an_image() {
+        assert_eq!(mean_softmax(&[0.0, 3.0_f32.ln(), 1000.0, 1000.0], 2), [0.375, 0.625]);
+    }
+}

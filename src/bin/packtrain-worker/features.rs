@@ -87,3 +87,32 @@ fn three_numbers(name: &str, text: &str) -> Result<[f64; 3], String> {
     let three = numbers.and_then(|numbers| numbers.try_into().ok());
     three.ok_or_else(|| format!("the metadata `{name}` is `{text}`, not three numbers; give `normalize` instead"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn normalization(metadata: &[(&str, &str)]) -> Result<Normalization, String> {
+        let metadata: BTreeMap<_, _> = metadata.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
+        of_metadata(&ModelFile { header: None, metadata, tensors: Vec::new() })
+    }
+
+    #[test]
+    fn the_metadata_of_a_weights_file_decides_how_pixels_are_normalised() {
+        let of_0_to_255 = normalization(&[("format", "pt"), ("scale", "0-255"), ("mean", "123,117,104")]);
+        assert_eq!(of_0_to_255.unwrap(), Normalization::standard(1.0, [123.0, 117.0, 104.0], [1.0; 3]));
+        let of_0_to_1 = normalization(&[("mean", "0.5, 0.5, 0.5"), ("std", "0.25,0.25,0.25")]);
+        assert_eq!(of_0_to_1.unwrap(), Normalization::standard(1.0 / 255.0, [0.5; 3], [0.25; 3]));
+        assert_eq!(normalization(&[("format", "pt")]).unwrap(), Normalization::torchvision());
+    }
+
+    #[test]
+    fn metadata_that_says_something_else_is_an_error() {
+        let error = normalization(&[("scale", "0-1023")]).unwrap_err();
+        assert_eq!(error, "the metadata `scale` is `0-1023`, not `0-255` or `0-1`; give `normalize` instead");
+        let error = normalization(&[("mean", "123,117")]).unwrap_err();
+        assert_eq!(error, "the metadata `mean` is `123,117`, not three numbers; give `normalize` instead");
+    }
+}

@@ -6,6 +6,8 @@ mod batches;
 mod device;
 mod evaluate;
 mod features;
+#[cfg(test)]
+mod fixture;
 mod inference;
 mod net;
 mod optim;

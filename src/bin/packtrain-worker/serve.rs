@@ -16,6 +16,9 @@ use packtrain::stage::{StageContext, StageError, StageJob, StageOutput, StageSpe
 
 use crate::{device, evaluate, features, train};
 
+#[cfg(test)]
+mod tests;
+
 /// What may happen while a job runs.
 #[derive(Debug, Clone)]
 pub struct Signals {

@@ -104,3 +104,33 @@ fn indices_by_name(rows: &RowLabels, class_names: &[String]) -> Result<Vec<i64>,
     };
     rows.labels.iter().map(index_of).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn samples(count: usize) -> Vec<Sample> {
+        (0..count).map(|image| Sample { image, view: View::Whole, mirrored: false }).collect()
+    }
+
+    fn sizes(count: usize, size: usize) -> Vec<usize> {
+        batches(samples(count), size).iter().map(Vec::len).collect()
+    }
+
+    #[test]
+    fn the_last_batch_is_kept_and_joins_the_one_before_if_it_is_a_single_image() {
+        assert_eq!(sizes(10, 4), [4, 4, 2]);
+        assert_eq!(sizes(9, 4), [4, 5]);
+        assert_eq!(sizes(8, 4), [4, 4]);
+        assert_eq!(sizes(3, 8), [3]);
+    }
+
+    #[test]
+    fn labels_are_matched_by_name() {
+        let rows = RowLabels { labels: vec![1, 0], label_names: vec!["cat".into(), "dog".into()], paths: vec![String::new(); 2] };
+        let classes = ["ant", "cat", "dog"].map(str::to_owned);
+        assert_eq!(indices_by_name(&rows, &classes).unwrap(), [2, 1]);
+        let error = indices_by_name(&rows, &classes[..2]).unwrap_err();
+        assert_eq!(error, "the class `dog` does not occur in the training images");
+    }
+}

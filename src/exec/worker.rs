@@ -97,6 +97,8 @@ impl Worker {
         #[expect(clippy::disallowed_methods, reason = "this module owns the worker process")]
         let mut command = Command::new(&path);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        // Where cores are shared, threads of libtorch that wait by spinning make a step many times slower.
+        command.env("OMP_WAIT_POLICY", "PASSIVE");
         let failed = |source| WorkerError::Start { path: path.clone(), source };
         let mut child = command.spawn().map_err(failed)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

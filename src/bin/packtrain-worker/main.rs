@@ -19,13 +19,13 @@ mod weights;
 
 use std::env;
 use std::io::{self, BufReader, IsTerminal, Write};
-use std::process::{self, ExitCode};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::available_parallelism;
 
 use packtrain::protocol::FromWorker;
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
 
 use crate::serve::Signals;
 
@@ -65,10 +65,11 @@ fn serve_standard_streams() -> io::Result<()> {
     serve::serve(BufReader::new(io::stdin()), &mut io::stdout(), &signals)
 }
 
-/// Ends the worker in the middle of a job. It owns no scratch folder and no lock: those are the coordinator's.
-#[expect(clippy::disallowed_methods, reason = "the job runs on another thread, deep in libtorch, and nobody waits for it")]
+/// Ends the worker in the middle of a job, without running destructors: libtorch's would pull its tables from under the thread
+/// that computes. The worker owns no scratch folder and no lock; those are the coordinator's.
 fn abandoned() {
-    process::exit(1);
+    // A signal that cannot be sent leaves the job running to its end, which harms nobody.
+    kill_process(getpid(), Signal::KILL).unwrap_or(());
 }
 
 /// Batches are prepared beside the network's own threads, by half as many.

@@ -99,3 +99,22 @@ fn architecture_name(architecture: &Value) -> &str {
     let key = architecture.as_object().and_then(|object| object.keys().next()).map(String::as_str);
     key.or(architecture.as_str()).unwrap_or("of an unknown kind")
 }
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn probabilities_are_the_softmax_of_the_logits() {
+        let class_names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let weight = array![[0.0, 0.0], [1.0, -1.0], [0.5, 1000.0]];
+        let classifier = LinearClassifier { class_names, weight, bias: array![0.0, 0.5, -1.0] };
+        // Logits (0, 2.5, 0) and (0, -0.5, 999): 1 / (2 + e^2.5) = 0.07050946, and no overflow.
+        let expected = [0.07050946, 0.8589811, 0.07050946, 0.0, 0.0, 1.0];
+        let found = classifier.probabilities(&[2.0, 0.0, 0.0, 1.0]);
+        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-6), "{found:?}");
+        assert_eq!([classifier.predict(&[2.0, 0.0]), classifier.predict(&[-2.0, 0.0])], [1, 0]);
+    }
+}

@@ -67,6 +67,7 @@ impl ModelFile {
     pub fn read(path: &Path) -> Result<ModelFile, ArtifactError> {
         let invalid = |reason: String| ArtifactError::invalid(path, reason);
         let file = File::open(path).map_err(|source| ArtifactError::io(path, source))?;
+        #[expect(unsafe_code, reason = "weights are hundreds of megabytes; a map spares a copy")]
         // SAFETY: the map is read-only and lives for this call; a file that is truncated meanwhile is outside our power.
         let bytes = unsafe { Mmap::map(&file) }.map_err(|source| ArtifactError::io(path, source))?;
         let not_safetensors = |error| invalid(format!("not a safetensors file: {error}"));

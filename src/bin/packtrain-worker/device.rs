@@ -58,6 +58,7 @@ fn open_cuda() -> Result<(), String> {
 
 /// Opens a library for the rest of the process, with its symbols visible to all others.
 fn open(path: PathBuf) -> Result<(), String> {
+    #[expect(unsafe_code, reason = "opening a library runs its code")]
     // SAFETY: the constructors of libtorch and of the driver may run at any time, and they are never unloaded.
     let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_GLOBAL) };
     std::mem::forget(library.map_err(|error| error.to_string())?);

@@ -56,6 +56,7 @@ impl OptimizerState {
 
 impl Slot {
     /// One step, the `steps`-th, for one tensor.
+    #[expect(clippy::unreachable, reason = "a mismatch is a mistake of this program, whatever the input")]
     fn update(&mut self, optimizer: &Optimizer, weight: &mut Tensor, gradient: &Tensor, steps: u64) {
         match (self, optimizer) {
             (Slot::Sgd { velocity }, &Optimizer::Sgd { lr, momentum, nesterov }) => {

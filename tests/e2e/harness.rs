@@ -1,6 +1,7 @@
 //! A project in a temporary folder, worked on through the built program as a user would.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -75,6 +76,16 @@ impl Project {
     /// Starts `packtrain` and lets it run.
     pub fn start(&self, arguments: &[&str]) -> Child {
         self.command(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// Starts `packtrain run --json` and returns when it has printed an event that contains `text`.
+    pub fn run_until(&self, arguments: &[&str], text: &str) -> Child {
+        let mut command = self.command(&[&["run", "--json"], arguments].concat());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains(text)), "the run ended without an event that contains {text}");
+        std::thread::spawn(move || lines.for_each(drop));
+        child
     }
 
     /// Runs the pipeline and returns what became of each stage, as `pack reused`, one a line.

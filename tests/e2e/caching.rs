@@ -3,13 +3,11 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program and touch files, as a user does")]
 
-mod harness;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use harness::{Project, sorted};
+use crate::harness::{Project, sorted};
 
 const PIPELINE: &str = "
 name: small

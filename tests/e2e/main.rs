@@ -1,0 +1,15 @@
+//! The built programs, used as a user does: write a manifest, run, look at what is there.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a panic is how a test fails; tests start programs"
+)]
+
+mod caching;
+mod harness;
+mod readme;
+#[cfg(feature = "torch")]
+mod training;

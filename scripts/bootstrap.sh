@@ -36,8 +36,10 @@ fetch() {
     mv "$dest.partial" "$dest"
 }
 
-# The version that a libtorch folder says it has, without a suffix such as +cu130.
-version_of() { sed -n 's/^#define TORCH_VERSION "\([0-9.]*\).*/\1/p' "$1/include/torch/headeronly/version.h" "$1/include/torch/version.h" 2>/dev/null | head -n 1; }
+# The version that a libtorch folder's headers say it has.
+version_of() {
+    sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\)$/\2/p' "$1/include/torch/headeronly/version.h" 2>/dev/null | paste -sd .
+}
 
 link_existing() {
     local found

@@ -14,6 +14,7 @@ use crate::demo;
 #[command(hide = true)]
 pub(super) struct DemoDataArgs {
     /// Where to; the same pictures are written each time
+    #[arg(default_value = "datasets/demo")]
     folder: PathBuf,
 }
 

@@ -158,3 +158,44 @@ impl ExtractFeatures {
         32
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn problems(spec: Value) -> Vec<String> {
+        let spec: ExtractFeatures = serde_json::from_value(spec).unwrap();
+        spec.check().into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+    }
+
+    #[test]
+    fn a_network_without_weights_is_told_how_people_make_the_file() {
+        let found = problems(json!({"images": "pack.train", "network": "resnet50"}));
+        insta::assert_snapshot!(found.join("\n"), @r#"
+        network: `network: resnet50` needs `weights: { file: resnet50.safetensors }`, with torchvision's tensor names. Python with torchvision makes that file:
+            import torchvision; from safetensors.torch import save_file
+            save_file(torchvision.models.resnet50(weights="IMAGENET1K_V2").state_dict(), "resnet50.safetensors")
+        "#);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named() {
+        let weights = json!({"file": "w.safetensors"});
+        assert_eq!(problems(json!({"images": "a", "model": "train"})), Vec::<String>::new());
+        assert_eq!(problems(json!({"images": "a", "network": "resnet50", "weights": weights})), Vec::<String>::new());
+        assert_eq!(problems(json!({"images": "a"})), [": give either `model`, or `network` with `weights`"]);
+        assert_eq!(
+            problems(json!({"model": "train", "network": "resnet50", "weights": weights})),
+            [": give `images`, or any of `train`, `val` and `test`", "model: give either `model`, or `network` with `weights`, not both"]
+        );
+        assert_eq!(
+            problems(json!({"images": "a", "model": "train", "size": 64, "normalize": "torchvision"})),
+            [
+                "size: a `model` has its own input size; leave `size` out",
+                "normalize: a `model` has its own normalisation; leave `normalize` out"
+            ]
+        );
+    }
+}

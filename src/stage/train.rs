@@ -247,3 +247,52 @@ impl Optimizer {
         1e-8
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn problems(changes: Value) -> Vec<String> {
+        let mut spec = json!({
+            "train": "pack.train", "model": {"alexnet": {}}, "input": {"size": 227},
+            "optimizer": {"sgd": {"lr": 0.1}}, "epochs": 1, "batch": 128
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            spec[key] = value.clone();
+        }
+        let spec: Train = serde_json::from_value(spec).unwrap();
+        spec.check().into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+    }
+
+    #[test]
+    fn a_sound_training_has_no_problems() {
+        assert_eq!(problems(json!({})), Vec::<String>::new());
+        assert_eq!(problems(json!({"input": {"size": 57}})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_value_that_cannot_work_is_named_by_its_place() {
+        let found = problems(json!({
+            "model": {"alexnet": {"l2": -1.0}}, "input": {"size": 56, "scale": 0.0},
+            "optimizer": {"sgd": {"lr": -0.1, "momentum": 1.0, "nesterov": false}}, "epochs": 0, "batch": 1
+        }));
+        assert_eq!(
+            found,
+            [
+                "input.size: alexnet needs images of 57 pixels or more, not 56",
+                "input.scale: `scale` is a number above 0",
+                "model.alexnet.l2: `l2` is 0 or more",
+                "epochs: `epochs` is 1 or more",
+                "batch: `batch` is 2 or more: the network normalises over the images of a batch",
+                "optimizer.sgd.lr: `lr` is 0 or more",
+                "optimizer.sgd.momentum: `momentum` is at least 0 and below 1",
+            ]
+        );
+        let found = problems(json!({"optimizer": {"sgd": {"lr": 0.1, "nesterov": true}}}));
+        assert_eq!(found, ["optimizer.sgd.nesterov: `nesterov` needs a `momentum` above 0"]);
+        let found = problems(json!({"optimizer": {"adam": {"lr": 0.1, "beta2": 1.0}}}));
+        assert_eq!(found, ["optimizer.adam.beta2: `beta2` is at least 0 and below 1"]);
+    }
+}

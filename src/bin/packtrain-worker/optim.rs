@@ -5,77 +5,79 @@ use tch::Tensor;
 
 use crate::weights::{Role, Weights};
 
-/// What an optimizer remembers from step to step.
+/// An optimizer and what it remembers from step to step.
 #[derive(Debug)]
 pub struct OptimizerState {
     /// Steps done.
     pub steps: u64,
-    /// For every trained tensor, in order.
-    slots: Vec<Slot>,
+    rule: Rule,
 }
 
-/// Running means for one tensor, of its shape.
+/// How a step is made. Lists have a tensor for every trained tensor, in order and of its shape.
 #[derive(Debug)]
-enum Slot {
+enum Rule {
     Sgd {
-        velocity: Tensor,
+        momentum: f64,
+        nesterov: bool,
+        velocities: Vec<Tensor>,
     },
     Adam {
-        /// Of the gradient.
-        mean: Tensor,
-        /// Of the squared gradient.
-        square: Tensor,
+        beta1: f64,
+        beta2: f64,
+        eps: f64,
+        /// Running means of the gradients.
+        means: Vec<Tensor>,
+        /// Running means of the squared gradients.
+        squares: Vec<Tensor>,
     },
 }
 
 impl OptimizerState {
     /// Nothing remembered yet.
     pub fn new(optimizer: &Optimizer, weights: &Weights) -> OptimizerState {
-        let slot = |tensor: &Tensor| match optimizer {
-            Optimizer::Sgd { .. } => Slot::Sgd { velocity: tensor.zeros_like() },
-            Optimizer::Adam { .. } => Slot::Adam { mean: tensor.zeros_like(), square: tensor.zeros_like() },
+        let zeros = || tch::no_grad(|| weights.trained().map(|weight| weight.tensor.zeros_like()).collect());
+        let rule = match *optimizer {
+            Optimizer::Sgd { momentum, nesterov, .. } => Rule::Sgd { momentum, nesterov, velocities: zeros() },
+            Optimizer::Adam { beta1, beta2, eps, .. } => Rule::Adam { beta1, beta2, eps, means: zeros(), squares: zeros() },
         };
-        let slots = tch::no_grad(|| weights.trained().map(|weight| slot(&weight.tensor)).collect());
-        OptimizerState { steps: 0, slots }
+        OptimizerState { steps: 0, rule }
     }
 
     /// Moves every trained tensor along its gradient, given in order; kernels also along that of the penalty `l2 * sum(w^2)`.
-    pub fn step(&mut self, optimizer: &Optimizer, weights: &Weights, gradients: &[Tensor], l2: f64) {
+    pub fn step(&mut self, learning_rate: f64, weights: &Weights, gradients: &[Tensor], l2: f64) {
         self.steps += 1;
-        let steps = self.steps;
-        let parts = weights.trained().zip(gradients).zip(&mut self.slots);
         tch::no_grad(|| {
-            for ((weight, gradient), slot) in parts {
+            for (index, (weight, gradient)) in weights.trained().zip(gradients).enumerate() {
                 let penalized = l2 > 0.0 && weight.role == Role::Kernel;
                 let gradient = if penalized { gradient + &weight.tensor * (2.0 * l2) } else { gradient.shallow_clone() };
-                slot.update(optimizer, &mut weight.tensor.shallow_clone(), &gradient, steps);
+                let change = self.rule.change(index, &gradient, learning_rate, self.steps);
+                let mut tensor = weight.tensor.shallow_clone();
+                tensor -= change;
             }
         });
     }
 }
 
-impl Slot {
-    /// One step, the `steps`-th, for one tensor.
-    #[expect(clippy::unreachable, reason = "a mismatch is a mistake of this program, whatever the input")]
-    fn update(&mut self, optimizer: &Optimizer, weight: &mut Tensor, gradient: &Tensor, steps: u64) {
-        match (self, optimizer) {
-            (Slot::Sgd { velocity }, &Optimizer::Sgd { lr, momentum, nesterov }) => {
-                *velocity *= momentum;
+impl Rule {
+    /// What the `steps`-th step takes from the tensor at `index`.
+    fn change(&mut self, index: usize, gradient: &Tensor, learning_rate: f64, steps: u64) -> Tensor {
+        match self {
+            Rule::Sgd { momentum, nesterov, velocities } => {
+                let velocity = &mut velocities[index];
+                *velocity *= *momentum;
                 *velocity += gradient;
-                let direction = if nesterov { gradient + &*velocity * momentum } else { velocity.shallow_clone() };
-                *weight -= direction * lr;
+                let ahead = if *nesterov { gradient + &*velocity * *momentum } else { velocity.shallow_clone() };
+                ahead * learning_rate
             }
-            (Slot::Adam { mean, square }, &Optimizer::Adam { lr, beta1, beta2, eps }) => {
+            Rule::Adam { beta1, beta2, eps, means, squares } => {
+                let (mean, square) = (&mut means[index], &mut squares[index]);
+                *mean *= *beta1;
+                *mean += gradient * (1.0 - *beta1);
+                *square *= *beta2;
+                *square += gradient.square() * (1.0 - *beta2);
                 let (correction1, correction2) = (1.0 - beta1.powf(steps as f64), 1.0 - beta2.powf(steps as f64));
-                *mean *= beta1;
-                *mean += gradient * (1.0 - beta1);
-                *square *= beta2;
-                *square += gradient.square() * (1.0 - beta2);
-                let deviation = square.sqrt() / correction2.sqrt() + eps;
-                *weight -= &*mean / deviation * (lr / correction1);
-            }
-            (Slot::Sgd { .. }, Optimizer::Adam { .. }) | (Slot::Adam { .. }, Optimizer::Sgd { .. }) => {
-                unreachable!("the slots were made for this optimizer")
+                let deviation = square.sqrt() / correction2.sqrt() + *eps;
+                &*mean / deviation * (learning_rate / correction1)
             }
         }
     }
@@ -111,7 +113,7 @@ mod tests {
         let mut state = OptimizerState::new(optimizer, &weights);
         for _ in 0..20 {
             let gradients = tch::no_grad(|| [&kernel * &slope + &pull, &offset * &slope - &pull]);
-            state.step(optimizer, &weights, &gradients, 0.01);
+            state.step(optimizer.learning_rate(), &weights, &gradients, 0.01);
         }
         weights.save().into_iter().flat_map(|tensor| tensor.values).collect()
     }

@@ -114,7 +114,7 @@ impl Training<'_> {
         let l2 = self.spec.model.l2();
         let loss = if l2 > 0.0 { loss.detach() + state.weights.squared_norm() * l2 } else { loss.detach() };
         let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
-        state.optimizer.step(&self.spec.optimizer, &state.weights, &gradients, l2);
+        state.optimizer.step(self.spec.optimizer.learning_rate(), &state.weights, &gradients, l2);
         (loss, correct)
     }
 

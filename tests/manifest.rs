@@ -120,7 +120,7 @@ stages:
     train: pack.train
     val: pack.val
     model: { alexnet: { l2: 0.5 } }
-    input: { size: 32 }
+    input: { size: 64 }
     optimizer: { adam: { lr: 1e-3, beta1: 0.5 } }
     epochs: ${epochs}
     batch: 8
@@ -134,7 +134,7 @@ fn an_extending_manifest_states_only_what_differs() {
     let train = train(&pipeline);
     assert_eq!((pack.split.val, pack.split.test), (Share::Count(1), Share::Count(3)));
     assert_eq!(train.optimizer, Optimizer::Adam { lr: 0.1, beta1: 0.5, beta2: 0.999, eps: 1e-8 });
-    assert_eq!((train.epochs, train.val.is_none()), (9, true));
+    assert_eq!((train.epochs, train.val.is_none()), (Some(9), true));
     assert_eq!((pipeline.name.as_str(), pipeline.description.as_deref()), ("pipeline", None));
     assert_eq!(pipeline.stages[0].seed, 5);
 }

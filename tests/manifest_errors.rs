@@ -1239,7 +1239,7 @@ stages:
     kind: train
     train: pack.train
     model: alexnet
-    input: { size: 32 }
+    input: { size: 64 }
     optimizer: { adam: { lr: 1e-3 } }
     epochs: 1
     batch: 8

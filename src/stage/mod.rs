@@ -28,7 +28,7 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
-pub use train::{Augment, EvalView, InputRule, Network, Optimizer, Train, TrainView};
+pub use train::{Augment, EvalView, InputRule, Network, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
 
 /// A stage's kind with its parameters. As JSON it is the parameter part of the action key.
@@ -100,6 +100,9 @@ impl StageSpec {
     /// The parameters as the action key has them: defaults filled in, every input's place null, the kind left out.
     pub fn parameters(&self) -> Result<Value, serde_json::Error> {
         let mut parameters = serde_json::to_value(self)?;
+        if let StageSpec::Train(spec) = self {
+            parameters["epochs"] = spec.total_epochs().into();
+        }
         for input in self.inputs() {
             if let Some(place) = parameters.pointer_mut(&format!("/{}", input.name.replace('.', "/"))) {
                 *place = Value::Null;

@@ -42,8 +42,8 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
     let training = Training { spec, seed: job.seed, device, data, net };
 
     let mut history = History::default();
-    while state.epoch < spec.epochs {
-        let metrics = training.epoch(&mut state, context)?;
+    for &learning_rate in &spec.learning_rates() {
+        let metrics = training.epoch(learning_rate, &mut state, context)?;
         history.epochs.push((&metrics).into());
         context.emit(StageEvent::Epoch(metrics));
     }
@@ -56,11 +56,12 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
 
 impl Training<'_> {
     /// Takes the state one epoch further.
-    fn epoch(&self, state: &mut TrainState, context: &mut StageContext<'_>) -> Result<EpochMetrics, StageError> {
+    fn epoch(&self, learning_rate: f64, state: &mut TrainState, context: &mut StageContext<'_>) -> Result<EpochMetrics, StageError> {
         let epoch = state.epoch + 1;
-        let epochs = self.spec.epochs;
+        let epochs = self.spec.total_epochs();
         let started = Instant::now();
-        let train = self.learn(state, Progress::new(format!("epoch {epoch}/{epochs}"), self.data.train.len()), context)?;
+        let progress = Progress::new(format!("epoch {epoch}/{epochs}"), self.data.train.len());
+        let train = self.learn(learning_rate, state, progress, context)?;
         let seconds = started.elapsed().as_secs_f64();
         if !train.loss.is_finite() {
             return Err(StageError::Invalid(format!(
@@ -74,7 +75,7 @@ impl Training<'_> {
         Ok(EpochMetrics {
             epoch,
             epochs,
-            learning_rate: self.spec.optimizer.learning_rate(),
+            learning_rate,
             train_loss: train.loss,
             train_accuracy: train.accuracy,
             val_loss: val.map(|val| val.loss),
@@ -84,7 +85,13 @@ impl Training<'_> {
     }
 
     /// One pass over the training images with a step for every batch. The score is that of every batch before its step.
-    fn learn(&self, state: &mut TrainState, mut progress: Progress, context: &mut StageContext<'_>) -> Result<Score, StageError> {
+    fn learn(
+        &self,
+        learning_rate: f64,
+        state: &mut TrainState,
+        mut progress: Progress,
+        context: &mut StageContext<'_>,
+    ) -> Result<Score, StageError> {
         let part = &self.data.train;
         let plan = self.data.training_plan(self.spec, self.seed, state.epoch + 1)?;
         // Sums stay on the device: reading them would wait for it in every step.
@@ -93,7 +100,7 @@ impl Training<'_> {
         part.source.for_each(&plan, |samples, inputs| {
             context.check_cancelled()?;
             let labels = Tensor::from_slice(&part.labels_of(samples)).to_device(self.device);
-            let (loss, correct) = self.step(state, &inputs.to_device(self.device), &labels);
+            let (loss, correct) = self.step(learning_rate, state, &inputs.to_device(self.device), &labels);
             loss_sum += loss.to_kind(Kind::Double) * samples.len() as i64;
             correct_sum += correct;
             progress.advance(samples.len(), context);
@@ -104,7 +111,7 @@ impl Training<'_> {
     }
 
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
-    fn step(&self, state: &mut TrainState, images: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
+    fn step(&self, learning_rate: f64, state: &mut TrainState, images: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
         tch::manual_seed(Draws::new(self.seed, Purpose::Dropout, [state.optimizer.steps, 0]).bits() as i64);
         let logits = self.net.logits(images, Mode::Train);
         let loss = logits.cross_entropy_for_logits(labels);
@@ -114,7 +121,7 @@ impl Training<'_> {
         let l2 = self.spec.model.l2();
         let loss = if l2 > 0.0 { loss.detach() + state.weights.squared_norm() * l2 } else { loss.detach() };
         let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
-        state.optimizer.step(self.spec.optimizer.learning_rate(), &state.weights, &gradients, l2);
+        state.optimizer.step(learning_rate, &state.weights, &gradients, l2);
         (loss, correct)
     }
 

@@ -1,8 +1,11 @@
 //! `train` for networks: parameters, inputs and outputs. The worker does the work.
 
+mod schedule;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::stage::train::schedule::{Phase, Schedule, Warmup};
 use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference};
 
 /// Trains a network on packed images.
@@ -24,9 +27,14 @@ pub struct Train {
     pub augment: Augment,
     /// How weights are updated.
     pub optimizer: Optimizer,
-    /// How often every training image is seen.
+    /// How the learning rate changes from epoch to epoch.
+    #[serde(default)]
+    pub schedule: Schedule,
+    /// Smaller learning rates in the first epochs.
+    pub warmup: Option<Warmup>,
+    /// How often every training image is seen. Only a schedule of `phases`, which have epochs of their own, goes without.
     #[schemars(range(min = 1))]
-    pub epochs: u32,
+    pub epochs: Option<u32>,
     /// Images per step.
     #[schemars(range(min = 1))]
     pub batch: u32,
@@ -134,6 +142,18 @@ pub enum Optimizer {
 }
 
 impl Train {
+    /// How often every training image is seen.
+    pub fn total_epochs(&self) -> u32 {
+        self.epochs.or(self.schedule.own_epochs()).unwrap_or(0)
+    }
+
+    /// The learning rate of every epoch, in force from its first step to its last.
+    pub fn learning_rates(&self) -> Vec<f64> {
+        let (lr, epochs) = (self.optimizer.learning_rate(), self.total_epochs());
+        let warm = |epoch| self.warmup.as_ref().map_or(1.0, |warmup| warmup.factor_at(epoch));
+        (0..epochs).map(|epoch| self.schedule.rate(lr, epoch, epochs) * warm(epoch)).collect()
+    }
+
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
         let mut inputs = vec![InputUse::reference("train", &self.train, &[ArtifactType::Images])];
         inputs.extend(self.val.as_ref().map(|val| InputUse::reference("val", val, &[ArtifactType::Images])));
@@ -160,9 +180,11 @@ impl Train {
         require(size >= smallest, "input.size", format!("{name} needs images of {smallest} pixels or more, not {size}"));
         require(self.input.scale.is_finite() && self.input.scale > 0.0, "input.scale", "`scale` is a number above 0".into());
         require(self.model.l2() >= 0.0, &format!("model.{name}.l2"), "`l2` is 0 or more".into());
-        require(self.epochs >= 1, "epochs", "`epochs` is 1 or more".into());
+        require(self.total_epochs() >= 1, "epochs", "`epochs` says how often every image is seen; it is 1 or more".into());
         require(self.batch >= 2, "batch", "`batch` is 2 or more: the network normalises over the images of a batch".into());
         problems.extend(self.optimizer.check());
+        problems.extend(self.schedule.check(self.optimizer.learning_rate(), self.epochs));
+        problems.extend(self.warmup.iter().flat_map(|warmup| warmup.check(&self.schedule)));
         problems
     }
 }
@@ -254,7 +276,7 @@ mod tests {
 
     use super::*;
 
-    fn problems(changes: Value) -> Vec<String> {
+    fn spec(changes: Value) -> Train {
         let mut spec = json!({
             "train": "pack.train", "model": {"alexnet": {}}, "input": {"size": 227},
             "optimizer": {"sgd": {"lr": 0.1}}, "epochs": 1, "batch": 128
@@ -262,8 +284,11 @@ mod tests {
         for (key, value) in changes.as_object().unwrap() {
             spec[key] = value.clone();
         }
-        let spec: Train = serde_json::from_value(spec).unwrap();
-        spec.check().into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn problems(changes: Value) -> Vec<String> {
+        spec(changes).check().into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect()
     }
 
     #[test]
@@ -284,7 +309,7 @@ mod tests {
                 "input.size: alexnet needs images of 57 pixels or more, not 56",
                 "input.scale: `scale` is a number above 0",
                 "model.alexnet.l2: `l2` is 0 or more",
-                "epochs: `epochs` is 1 or more",
+                "epochs: `epochs` says how often every image is seen; it is 1 or more",
                 "batch: `batch` is 2 or more: the network normalises over the images of a batch",
                 "optimizer.sgd.lr: `lr` is 0 or more",
                 "optimizer.sgd.momentum: `momentum` is at least 0 and below 1",
@@ -292,7 +317,56 @@ mod tests {
         );
         let found = problems(json!({"optimizer": {"sgd": {"lr": 0.1, "nesterov": true}}}));
         assert_eq!(found, ["optimizer.sgd.nesterov: `nesterov` needs a `momentum` above 0"]);
+        let found = problems(json!({
+            "epochs": null, "optimizer": {"sgd": {"lr": 0.1}}, "schedule": {"cosine": {"final-lr": -1.0}}, "warmup": {"epochs": 0}
+        }));
+        assert_eq!(
+            found,
+            [
+                "epochs: `epochs` says how often every image is seen; it is 1 or more",
+                "schedule.cosine.final-lr: `final-lr` is 0 or more",
+                "warmup.epochs: `epochs` is 1 or more",
+            ]
+        );
         let found = problems(json!({"optimizer": {"adam": {"lr": 0.1, "beta2": 1.0}}}));
         assert_eq!(found, ["optimizer.adam.beta2: `beta2` is at least 0 and below 1"]);
+    }
+
+    #[test]
+    fn phases_have_epochs_of_their_own_and_a_smaller_number_cuts_them_short() {
+        let phases = json!({"phases": [{"epochs": 2, "lr": 0.1}, {"epochs": 3, "lr": 0.01}]});
+        let spec = spec(json!({"schedule": phases, "epochs": null}));
+        assert_eq!(spec.check(), []);
+        assert_eq!((spec.total_epochs(), spec.learning_rates()), (5, vec![0.1, 0.1, 0.01, 0.01, 0.01]));
+        let short = Train { epochs: Some(3), ..spec };
+        assert_eq!(short.check(), []);
+        assert_eq!(short.learning_rates(), [0.1, 0.1, 0.01]);
+        assert_eq!(
+            problems(json!({"schedule": phases, "epochs": 6, "optimizer": {"sgd": {"lr": 0.2}}})),
+            [
+                "schedule.phases: the first phase has the `lr` 0.1, the optimizer 0.2: make them the same",
+                "epochs: the phases have 5 epochs in all, not 6; leave `epochs` out to train for all of them",
+            ]
+        );
+    }
+
+    #[test]
+    fn one_cycle_needs_epochs_to_rise_in_and_no_warm_up() {
+        let one_cycle = json!({"one-cycle": {"peak-lr": 1.0}});
+        assert_eq!(problems(json!({"schedule": one_cycle, "epochs": 4})), Vec::<String>::new());
+        assert_eq!(
+            problems(json!({"schedule": one_cycle, "epochs": 3, "warmup": {"epochs": 1}})),
+            [
+                "schedule.one-cycle.rise: the rate rises in more than one of the epochs",
+                "warmup: `one-cycle` rises by itself; leave `warmup` out",
+            ]
+        );
+    }
+
+    #[test]
+    fn warm_up_lowers_the_first_rates_of_any_schedule() {
+        let spec = spec(json!({"warmup": {"epochs": 2, "factor": 0.5}, "epochs": 4, "schedule": {"step": {"every": 3}}}));
+        let expected = [0.05, 0.075, 0.1, 0.01];
+        assert!(spec.learning_rates().iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-15));
     }
 }

@@ -4,6 +4,7 @@
 //! A stage sees its job, not the graph: nothing here knows manifests, plans or the cache. A kind is a variant of
 //! [`StageSpec`] and each `match` on it is the registry.
 
+mod augment;
 mod compute_mean;
 mod evaluate;
 mod extract_features;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use crate::event::{SkippedImage, StageOutput};
+pub use augment::{Augment, Shear};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
@@ -28,7 +30,7 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
-pub use train::{Augment, EvalView, InputRule, Network, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
+pub use train::{EvalView, InputRule, Network, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
 
 /// A stage's kind with its parameters. As JSON it is the parameter part of the action key.

@@ -12,6 +12,8 @@ use packtrain::stage::{EvalView, Normalize, StageError};
 use rayon::prelude::*;
 use tch::Tensor;
 
+use crate::augment::Warp;
+
 /// An images file, read as a network with a square input of a given size wants it.
 #[derive(Debug)]
 pub struct ImageSource {
@@ -38,12 +40,14 @@ enum Offset {
     Pixel(MeanImage),
 }
 
-/// One network input: a part of an image, perhaps mirrored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One network input: a part of an image, perhaps warped and mirrored.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sample {
     /// The image's row in the file.
     pub image: usize,
     pub view: View,
+    pub warp: Option<Warp>,
+    /// Left and right are exchanged, after the warp.
     pub mirrored: bool,
 }
 
@@ -123,7 +127,7 @@ impl ImageSource {
 
     /// One sample of every image, in order, `batch` at a time.
     pub fn in_order(&self, view: View, batch: u32) -> Vec<Vec<Sample>> {
-        let samples: Vec<_> = (0..self.images.len()).map(|image| Sample { image, view, mirrored: false }).collect();
+        let samples: Vec<_> = (0..self.images.len()).map(|image| Sample { image, view, warp: None, mirrored: false }).collect();
         samples.chunks(batch.max(1) as usize).map(<[Sample]>::to_vec).collect()
     }
 
@@ -158,6 +162,21 @@ impl ImageSource {
 
     /// Writes the input `[size,size,3]` of one sample.
     fn fill(&self, input: &mut [f32], sample: Sample) {
+        match sample.warp {
+            None => self.fill_view(input, sample),
+            Some(warp) => {
+                let mut straight = vec![0.0; input.len()];
+                self.fill_view(&mut straight, sample);
+                warp.apply(&straight, input, self.size);
+            }
+        }
+        if sample.mirrored {
+            input.chunks_exact_mut(self.size * 3).for_each(|line| line.as_chunks_mut::<3>().0.reverse());
+        }
+    }
+
+    /// Writes what a sample shows of its image, not yet warped or mirrored.
+    fn fill_view(&self, input: &mut [f32], sample: Sample) {
         let (height, width) = self.images.size();
         let pixels = self.images.row(sample.image);
         match sample.view {
@@ -167,9 +186,6 @@ impl ImageSource {
                 let whole = Picture { width, height, pixels: pixels.to_vec() };
                 self.fill_from(input, &resize_area(&whole, self.size, self.size).pixels, self.size, (0, 0));
             }
-        }
-        if sample.mirrored {
-            input.chunks_exact_mut(self.size * 3).for_each(|line| line.as_chunks_mut::<3>().0.reverse());
         }
     }
 
@@ -258,7 +274,7 @@ mod tests {
     }
 
     fn crop(image: usize, top: usize, left: usize, mirrored: bool) -> Sample {
-        Sample { image, view: View::Crop { top, left }, mirrored }
+        Sample { image, view: View::Crop { top, left }, warp: None, mirrored }
     }
 
     #[test]
@@ -275,7 +291,7 @@ mod tests {
         let source = source(2, plain()).unwrap();
         let view = source.eval_view(EvalView::Resize).unwrap();
         // Means of 2×2 blocks, 5.5 and so on, rounded to even as OpenCV does.
-        let whole = channel(&source, Sample { image: 0, view, mirrored: false }, 0);
+        let whole = channel(&source, Sample { image: 0, view, warp: None, mirrored: false }, 0);
         assert!(whole.iter().zip([5.5, 7.5, 25.5, 27.5]).all(|(found, mean)| (found - mean).abs() <= 0.5), "{whole:?}");
         assert_eq!(source.eval_view(EvalView::CenterCrop).unwrap(), View::Crop { top: 1, left: 1 });
     }
@@ -302,7 +318,7 @@ mod tests {
     #[test]
     fn torchvisions_normalisation_is_its_formula() {
         let source = source(4, Normalization::torchvision()).unwrap();
-        let input = channel(&source, Sample { image: 0, view: View::Whole, mirrored: false }, 1);
+        let input = channel(&source, Sample { image: 0, view: View::Whole, warp: None, mirrored: false }, 1);
         assert!((f64::from(input[5]) - (111.0 / 255.0 - 0.456) / 0.224).abs() < 1e-6);
     }
 

@@ -67,7 +67,8 @@ fn crops(source: &ImageSource, count: u32) -> Result<Vec<Sample>, StageError> {
     let views = places.into_iter().map(|(top, left)| View::Crop { top, left });
     let both = views.clone().map(|view| (view, false)).chain(views.map(|view| (view, true)));
     let views: Vec<_> = both.take(count as usize).collect();
-    let all = (0..source.images().len()).flat_map(|image| views.iter().map(move |&(view, mirrored)| Sample { image, view, mirrored }));
+    let all = (0..source.images().len())
+        .flat_map(|image| views.iter().map(move |&(view, mirrored)| Sample { image, view, warp: None, mirrored }));
     Ok(all.collect())
 }
 
@@ -143,7 +144,7 @@ mod tests {
         assert_eq!(samples.len(), 20);
         for (image, samples) in samples.chunks(10).enumerate() {
             let places = [(0, 0), (0, 3), (3, 3), (3, 0), (1, 1)].map(|(top, left)| View::Crop { top, left });
-            let expected = [false, true].into_iter().flat_map(|mirrored| places.map(|view| Sample { image, view, mirrored }));
+            let expected = [false, true].into_iter().flat_map(|mirrored| places.map(|view| Sample { image, view, warp: None, mirrored }));
             assert!(expected.eq(samples.iter().copied()));
         }
         assert_eq!(crops(&source, 5).unwrap()[..5], samples[..5]);

@@ -2,6 +2,7 @@
 //!
 //! The only program that links libtorch. Knows nothing of manifests, plans and the cache.
 
+mod augment;
 mod batches;
 mod device;
 mod evaluate;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::stage::train::schedule::{Phase, Schedule, Warmup};
-use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference};
+use crate::stage::{ArtifactType, Augment, InputUse, OutputDecl, ParameterProblem, Reference};
 
 /// Trains a network on packed images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,15 +100,6 @@ pub enum EvalView {
     CenterCrop,
 }
 
-/// Random variations of training images, drawn anew for every image in every epoch.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Augment {
-    /// Mirror every second image.
-    #[serde(default)]
-    pub horizontal_flip: bool,
-}
-
 /// How weights are updated from gradients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -182,6 +173,7 @@ impl Train {
         require(self.model.l2() >= 0.0, &format!("model.{name}.l2"), "`l2` is 0 or more".into());
         require(self.total_epochs() >= 1, "epochs", "`epochs` says how often every image is seen; it is 1 or more".into());
         require(self.batch >= 2, "batch", "`batch` is 2 or more: the network normalises over the images of a batch".into());
+        problems.extend(self.augment.check());
         problems.extend(self.optimizer.check());
         problems.extend(self.schedule.check(self.optimizer.learning_rate(), self.epochs));
         problems.extend(self.warmup.iter().flat_map(|warmup| warmup.check(&self.schedule)));

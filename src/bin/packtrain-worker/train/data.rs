@@ -3,6 +3,7 @@
 use packtrain::artifact::{Mean, RowLabels};
 use packtrain::stage::{StageError, StageJob, Train, TrainView};
 
+use crate::augment::Warp;
 use crate::batches::{ImageSource, Normalization, Sample, View};
 use crate::random::{Draws, Purpose};
 
@@ -50,7 +51,8 @@ impl TrainingData {
         let sample = |image: usize| {
             let mut draws = Draws::new(seed, Purpose::View, [epoch.into(), image as u64]);
             let view = room.map_or(View::Whole, |(down, right)| View::Crop { top: draws.below(down + 1), left: draws.below(right + 1) });
-            Sample { image, view, mirrored: spec.augment.horizontal_flip && draws.coin() }
+            let warp = Warp::draw(&spec.augment, &mut draws);
+            Sample { image, view, warp, mirrored: spec.augment.horizontal_flip && draws.coin() }
         };
         let mut order: Vec<_> = (0..self.train.len()).collect();
         Draws::new(seed, Purpose::Order, [epoch.into(), 0]).shuffle(&mut order);
@@ -110,7 +112,7 @@ mod tests {
     use super::*;
 
     fn samples(count: usize) -> Vec<Sample> {
-        (0..count).map(|image| Sample { image, view: View::Whole, mirrored: false }).collect()
+        (0..count).map(|image| Sample { image, view: View::Whole, warp: None, mirrored: false }).collect()
     }
 
     fn sizes(count: usize, size: usize) -> Vec<usize> {

@@ -1,0 +1,199 @@
+//! The random warp of a training image: rotation, shift, shear and zoom as one affine map, sampled bilinearly.
+//!
+//! The composition and the order of the draws are those of Keras's `ImageDataGenerator`, its later versions: they sample
+//! bilinearly about the true centre, its earlier ones took the nearest pixel.
+
+use packtrain::stage::Augment;
+
+use crate::random::Draws;
+
+/// What is done to one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Warp {
+    /// Radians.
+    rotation: f64,
+    /// Down and right, as fractions of the side.
+    shift: [f64; 2],
+    /// Radians.
+    shear: f64,
+    /// Height and width, each divided by its factor.
+    zoom: [f64; 2],
+}
+
+/// Where a pixel of the output comes from: `matrix * (y, x) + offset`.
+#[derive(Debug, Clone, Copy)]
+struct Affine {
+    matrix: [[f64; 2]; 2],
+    offset: [f64; 2],
+}
+
+/// Two neighbours on one axis, as multiples of a stride, and how much the second one counts.
+#[derive(Debug, Clone, Copy)]
+struct Neighbours {
+    first: usize,
+    second: usize,
+    weight: f32,
+}
+
+impl Warp {
+    /// Draws a warp. `None`, and nothing is drawn, where no part of it is asked for.
+    pub fn draw(augment: &Augment, draws: &mut Draws) -> Option<Warp> {
+        let Augment { rotation, shift, shear, zoom, horizontal_flip: _ } = *augment;
+        if [rotation, shift, shear.radians, zoom] == [0.0; 4] {
+            return None;
+        }
+        let mut within = |bound: f64| bound * f64::from(2.0 * draws.unit() - 1.0);
+        Some(Warp {
+            rotation: within(rotation).to_radians(),
+            shift: [within(shift), within(shift)],
+            shear: within(shear.radians),
+            zoom: [1.0 + within(zoom), 1.0 + within(zoom)],
+        })
+    }
+
+    /// Writes the warped image: both are `[size,size,3]`. What lies outside is the nearest pixel at the edge.
+    pub fn apply(&self, from: &[f32], to: &mut [f32], size: usize) {
+        let Affine { matrix: [by_y, by_x], offset } = self.affine(size);
+        let pixels = from.as_chunks::<3>().0;
+        for (y, line) in to.chunks_exact_mut(size * 3).enumerate() {
+            let start = [by_y[0] * y as f64 + offset[0], by_x[0] * y as f64 + offset[1]];
+            for (x, out) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                let down = Neighbours::of(start[0] + by_y[1] * x as f64, size, size);
+                let right = Neighbours::of(start[1] + by_x[1] * x as f64, size, 1);
+                let corner = |row: usize, column: usize| &pixels[row + column];
+                let upper = mix(corner(down.first, right.first), corner(down.first, right.second), right.weight);
+                let lower = mix(corner(down.second, right.first), corner(down.second, right.second), right.weight);
+                *out = mix(&upper, &lower, down.weight);
+            }
+        }
+    }
+
+    /// `centre * rotation * shift * shear * zoom * centre^-1`.
+    fn affine(&self, size: usize) -> Affine {
+        let side = size as f64;
+        let (sin, cos) = self.rotation.sin_cos();
+        let (shear_sin, shear_cos) = self.shear.sin_cos();
+        let [zoom_y, zoom_x] = self.zoom;
+        let rotated = |[y, x]: [f64; 2]| [cos * y - sin * x, sin * y + cos * x];
+        let (first, second) = (rotated([zoom_y, 0.0]), rotated([-shear_sin * zoom_x, shear_cos * zoom_x]));
+        let moved = rotated(self.shift.map(|fraction| fraction * side));
+        let centre = side / 2.0 - 0.5;
+        let matrix = [[first[0], second[0]], [first[1], second[1]]];
+        let offset = [0, 1].map(|axis| centre + moved[axis] - centre * (matrix[axis][0] + matrix[axis][1]));
+        Affine { matrix, offset }
+    }
+}
+
+impl Neighbours {
+    fn of(place: f64, size: usize, stride: usize) -> Neighbours {
+        let place = place.clamp(0.0, (size - 1) as f64);
+        let first = place as usize;
+        Neighbours { first: first * stride, second: (first + 1).min(size - 1) * stride, weight: (place - first as f64) as f32 }
+    }
+}
+
+fn mix(a: &[f32; 3], b: &[f32; 3], weight: f32) -> [f32; 3] {
+    std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use packtrain::stage::Shear;
+
+    use super::*;
+    use crate::random::Purpose;
+
+    const STILL: Warp = Warp { rotation: 0.0, shift: [0.0; 2], shear: 0.0, zoom: [1.0; 2] };
+
+    /// What `warp` makes of a 5×5 image `(7y² + 31x + 5xy) mod 64`; green is red plus 100, blue is 9 everywhere.
+    fn red(warp: Warp) -> Vec<f32> {
+        let value = |y: usize, x: usize| ((7 * y * y + 31 * x + 5 * x * y) % 64) as f32;
+        let image: Vec<f32> = (0..25).flat_map(|place| [value(place / 5, place % 5), value(place / 5, place % 5) + 100.0, 9.0]).collect();
+        let mut warped = vec![0.0; image.len()];
+        warp.apply(&image, &mut warped, 5);
+        let pixels = warped.as_chunks::<3>().0;
+        assert!(pixels.iter().all(|[red, green, blue]| (green - red - 100.0).abs() < 1e-4 && *blue == 9.0));
+        pixels.iter().map(|pixel| pixel[0]).collect()
+    }
+
+    fn assert_close(found: &[f32], expected: &[f32]) {
+        assert_eq!(found.len(), expected.len());
+        assert!(found.iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-3), "{found:?}");
+    }
+
+    /// SciPy 1.17.1, the matrix composed as Keras's `apply_affine_transform` does:
+    ///
+    /// ```python
+    /// import numpy as np; from scipy.ndimage import affine_transform
+    /// def warp(image, theta, tx, ty, shear, zx, zy):  # tx along the rows
+    ///     rotation = [[np.cos(theta), -np.sin(theta), 0], [np.sin(theta), np.cos(theta), 0], [0, 0, 1]]
+    ///     shift = [[1, 0, tx], [0, 1, ty], [0, 0, 1]]
+    ///     shearing = [[1, -np.sin(shear), 0], [0, np.cos(shear), 0], [0, 0, 1]]
+    ///     zoom = [[zx, 0, 0], [0, zy, 0], [0, 0, 1]]
+    ///     c = image.shape[0] / 2 - 0.5
+    ///     centre, back = [[1, 0, c], [0, 1, c], [0, 0, 1]], [[1, 0, -c], [0, 1, -c], [0, 0, 1]]
+    ///     m = np.linalg.multi_dot([centre, rotation, shift, shearing, zoom, back])
+    ///     return affine_transform(image, m[:2, :2], m[:2, 2], order=1, mode="nearest")
+    /// y, x = np.mgrid[:5, :5]
+    /// image = ((7 * y * y + 31 * x + 5 * x * y) % 64).astype(np.float64)
+    /// print(np.round(warp(image, np.deg2rad(20), 0, 0, 0, 1, 1), 4))
+    /// print(np.round(warp(image, np.deg2rad(-14), 0.8, -0.55, 0.15, 0.9, 1.12), 4))
+    /// ```
+    #[test]
+    fn a_warp_agrees_with_scipy() {
+        #[rustfmt::skip]
+        let rotated = [
+            5.6326, 15.7731, 39.9937, 53.5635, 35.0557, 22.6313, 24.257, 25.0229, 38.139, 42.0068, 49.5798, 19.9365, 46.0,
+            32.7467, 18.9196, 46.7594, 35.5077, 21.8863, 19.7709, 14.0609, 37.5395, 25.3235, 13.298, 39.3676, 55.9767,
+        ];
+        assert_close(&red(Warp { rotation: 20_f64.to_radians(), ..STILL }), &rotated);
+        #[rustfmt::skip]
+        let all = [
+            4.7994, 26.2751, 26.2473, 44.6001, 22.2181, 18.7367, 19.7509, 26.0674, 32.6613, 6.8921, 43.1255, 43.6136, 31.5599,
+            24.3068, 29.1131, 58.4186, 56.836, 38.9865, 21.3576, 23.152, 48.0, 48.0, 37.1146, 22.6193, 12.4363,
+        ];
+        let warp = Warp { rotation: -14_f64.to_radians(), shift: [0.8 / 5.0, -0.55 / 5.0], shear: 0.15, zoom: [0.9, 1.12] };
+        assert_close(&red(warp), &all);
+    }
+
+    #[test]
+    fn a_warp_that_does_nothing_changes_no_bit() {
+        let image: Vec<f32> = (0..4 * 4 * 3).map(|value| value as f32 / 7.0).collect();
+        let mut warped = vec![0.0; image.len()];
+        STILL.apply(&image, &mut warped, 4);
+        assert_eq!(warped, image);
+    }
+
+    #[test]
+    fn parameters_are_uniform_within_their_bounds() {
+        let augment = Augment { rotation: 20.0, shift: 0.2, shear: Shear { radians: 0.15 }, zoom: 0.1, horizontal_flip: true };
+        let warps: Vec<Warp> =
+            (0..10_000).filter_map(|image| Warp::draw(&augment, &mut Draws::new(3, Purpose::View, [1, image]))).collect();
+        assert_eq!(warps.len(), 10_000);
+        let bound = 20_f64.to_radians();
+        let spread = |value: &dyn Fn(&Warp) -> f64| {
+            let values: Vec<f64> = warps.iter().map(value).collect();
+            let mean = values.iter().sum::<f64>() / 10_000.0;
+            assert!(mean.abs() < 0.04, "{mean}"); // six standard deviations of the mean
+            assert!(values.iter().all(|value| value.abs() <= 1.0) && values.iter().any(|value| *value > 0.99));
+            values.iter().map(|value| value * value).sum::<f64>() / 10_000.0
+        };
+        let values: [&dyn Fn(&Warp) -> f64; 6] = [
+            &|warp| warp.rotation / bound,
+            &|warp| warp.shift[0] / 0.2,
+            &|warp| warp.shift[1] / 0.2,
+            &|warp| warp.shear / 0.15,
+            &|warp| (warp.zoom[0] - 1.0) / 0.1,
+            &|warp| (warp.zoom[1] - 1.0) / 0.1,
+        ];
+        // The variance of a uniform number in [-1, 1] is 1/3.
+        assert!(values.iter().all(|value| (spread(value) - 1.0 / 3.0).abs() < 0.02));
+    }
+
+    #[test]
+    fn without_a_warp_nothing_is_drawn() {
+        let mut draws = Draws::new(1, Purpose::View, [1, 1]);
+        assert_eq!(Warp::draw(&Augment { horizontal_flip: true, ..Augment::default() }, &mut draws), None);
+        assert_eq!(draws.bits(), Draws::new(1, Purpose::View, [1, 1]).bits());
+    }
+}

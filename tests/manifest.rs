@@ -7,7 +7,7 @@ mod project;
 use std::sync::LazyLock;
 
 use packtrain::manifest::{Pipeline, PipelineInputSource, schema};
-use packtrain::stage::{Network, Optimizer, Pack, Share, StageSpec, Train};
+use packtrain::stage::{Activation, Network, NormPlace, Optimizer, Pack, Share, StageSpec, Train};
 use project::Project;
 use proptest::prelude::*;
 use serde_json::json;
@@ -143,14 +143,15 @@ fn an_extending_manifest_states_only_what_differs() {
 fn another_choice_replaces_the_extended_one() {
     let pipeline = extended("stages:\n  train: { model: { mini-googlenet: { l2: 0.1 } }, optimizer: { sgd: { lr: 0.2 } } }\n");
     let train = train(&pipeline);
-    assert_eq!(train.model, Network::MiniGooglenet { l2: 0.1 });
+    assert_eq!((train.model.name(), train.model.l2()), ("mini-googlenet", 0.1));
     assert_eq!(train.optimizer, Optimizer::Sgd { lr: 0.2, momentum: 0.0, nesterov: false });
 }
 
 #[test]
 fn a_bare_name_is_a_choice_with_its_defaults() {
     let pipeline = extended("stages:\n  train: { model: alexnet }\n");
-    assert_eq!(train(&pipeline).model, Network::Alexnet { l2: 2e-4 });
+    let (activation, norm) = (Activation::Relu, NormPlace::AfterActivation);
+    assert_eq!(train(&pipeline).model, Network::Alexnet { l2: 2e-4, activation, norm });
 }
 
 #[test]

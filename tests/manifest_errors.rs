@@ -304,7 +304,7 @@ stages:
 "#,
     );
     assert_snapshot!(text, @r#"
-    error: `optimizer` must be one of `sgd`, `adam`, not several
+    error: `optimizer` must be one of `sgd`, `adam`, `adamw`, not several
       --> pipeline.yaml:14:7
        |
     13 |       adam: { lr: 1e-3 }

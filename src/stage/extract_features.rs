@@ -41,9 +41,18 @@ pub struct ExtractFeatures {
 /// Networks whose weights are made elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum PretrainedNetwork {
+    /// ResNet-18: 512 features.
+    #[serde(rename = "resnet18")]
+    Resnet18,
+    /// ResNet-34: 512 features.
+    #[serde(rename = "resnet34")]
+    Resnet34,
     /// ResNet-50: 2,048 features.
     #[serde(rename = "resnet50")]
     Resnet50,
+    /// ResNet-101: 2,048 features.
+    #[serde(rename = "resnet101")]
+    Resnet101,
     /// SqueezeNet 1.0: 512 features.
     #[serde(rename = "squeezenet1_0")]
     Squeezenet1_0,
@@ -73,7 +82,10 @@ impl PretrainedNetwork {
     /// The name in a manifest, which is torchvision's.
     pub fn name(self) -> &'static str {
         match self {
+            PretrainedNetwork::Resnet18 => "resnet18",
+            PretrainedNetwork::Resnet34 => "resnet34",
             PretrainedNetwork::Resnet50 => "resnet50",
+            PretrainedNetwork::Resnet101 => "resnet101",
             PretrainedNetwork::Squeezenet1_0 => "squeezenet1_0",
         }
     }
@@ -82,8 +94,8 @@ impl PretrainedNetwork {
     fn needs_weights(self) -> String {
         let name = self.name();
         let version = match self {
-            PretrainedNetwork::Resnet50 => "IMAGENET1K_V2",
-            PretrainedNetwork::Squeezenet1_0 => "IMAGENET1K_V1",
+            PretrainedNetwork::Resnet50 | PretrainedNetwork::Resnet101 => "IMAGENET1K_V2",
+            PretrainedNetwork::Resnet18 | PretrainedNetwork::Resnet34 | PretrainedNetwork::Squeezenet1_0 => "IMAGENET1K_V1",
         };
         format!(
             "`network: {name}` needs `weights: {{ file: {name}.safetensors }}`, with torchvision's tensor names. Python with \

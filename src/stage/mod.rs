@@ -30,7 +30,7 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
-pub use train::{EvalView, InputRule, Network, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
+pub use train::{Activation, EvalView, InputRule, Network, NormPlace, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
 
 /// A stage's kind with its parameters. As JSON it is the parameter part of the action key.

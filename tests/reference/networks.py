@@ -47,6 +47,66 @@ def norm(channels):
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
+class Unit(nn.Module):
+    """A convolution, an activation and a normalisation before or after it."""
+
+    def __init__(self, inputs, outputs, side, activation=F.relu, norm_after=False, **options):
+        super().__init__()
+        self.activation, self.norm_after = activation, norm_after
+        self.conv = nn.Conv2d(inputs, outputs, side, **({"padding": "same"} | options))
+        self.norm = norm(outputs)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.norm(self.activation(x)) if self.norm_after else self.activation(self.norm(x))
+
+
+class Inception(nn.ModuleDict):
+    def __init__(self, inputs, n1, r3, n3, r5, n5, p, **options):
+        shapes = {
+            "1x1": (inputs, n1, 1), "3x3reduce": (inputs, r3, 1), "3x3": (r3, n3, 3),
+            "5x5reduce": (inputs, r5, 1), "5x5": (r5, n5, 5), "pool": (inputs, p, 1),
+        }
+        super().__init__({name: Unit(*shape, **options) for name, shape in shapes.items()})
+
+    def forward(self, x):
+        wide, wider = self["3x3"](self["3x3reduce"](x)), self["5x5"](self["5x5reduce"](x))
+        pooled = self["pool"](F.max_pool2d(x, 3, 1, padding=1))
+        return torch.cat([self["1x1"](x), wide, wider, pooled], 1)
+
+
+def same_pool(x):
+    total = max((math.ceil(x.shape[-1] / 2) - 1) * 2 + 3 - x.shape[-1], 0)
+    return F.max_pool2d(F.pad(x, (total // 2, total - total // 2) * 2, value=-math.inf), 3, 2)
+
+
+class DeeperGoogLeNet(nn.Module):
+    MODULES = {
+        "3a": (64, 96, 128, 16, 32, 32), "3b": (128, 128, 192, 32, 96, 64),
+        "4a": (192, 96, 208, 16, 48, 64), "4b": (160, 112, 224, 24, 64, 64), "4c": (128, 128, 256, 24, 64, 64),
+        "4d": (112, 144, 288, 32, 64, 64), "4e": (256, 160, 320, 32, 128, 128),
+    }
+
+    def __init__(self, classes, deep=True, **options):
+        super().__init__()
+        self.deep, channels = deep, 192
+        self.conv1 = Unit(3, 64, 5, **options)
+        self.conv2, self.conv3 = Unit(64, 64, 1, **options), Unit(64, 192, 3, **options)
+        for name, (n1, r3, n3, r5, n5, p) in self.MODULES.items():
+            if deep or name < "4":
+                setattr(self, "inception" + name, Inception(channels, n1, r3, n3, r5, n5, p, **options))
+                channels = n1 + n3 + n5 + p
+        self.dense = nn.Linear(channels, classes)
+
+    def forward(self, x):
+        x = self.conv3(self.conv2(same_pool(self.conv1(x))))
+        x = same_pool(self.inception3b(self.inception3a(same_pool(x))))
+        if self.deep:
+            x = self.inception4c(self.inception4b(self.inception4a(x)))
+            x = self.inception4e(self.inception4d(x))
+        return self.dense(same_pool(x).mean((2, 3)))
+
+
 class AlexNet(nn.Module):
     def __init__(self, side, classes):
         super().__init__()
@@ -109,8 +169,8 @@ class MiniGoogLeNet(nn.Module):
         return self.dense(x.mean((2, 3)))
 
 
-def resnet50():
-    net = torchvision.models.resnet50()
+def resnet(depth):
+    net = getattr(torchvision.models, f"resnet{depth}")()
     net.fc = nn.Identity()
     return net
 
@@ -130,7 +190,18 @@ def outputs(tensor):
     return {"summary": summary("outputs", tensor), "first": tensor.detach()[:, :4].flatten().tolist()}
 
 
-def record(name, net, images, size, tolerance=1e-4, rename=lambda name: name):
+def training(net, x, rename):
+    net.train()
+    y = net(x)
+    (y * noise("probe", tuple(y.shape))).sum().backward()
+    return {
+        "train": outputs(y),
+        "gradients": {rename(key): summary(rename(key), p.grad) for key, p in net.named_parameters()},
+        "statistics": {key: summary(key, b) for key, b in net.named_buffers() if b.is_floating_point()},
+    }
+
+
+def record(name, net, images, size, tolerance=1e-4, rename=lambda name: name, inference_only=False):
     with torch.no_grad():
         for key, tensor in net.state_dict().items():
             if tensor.is_floating_point():
@@ -138,18 +209,20 @@ def record(name, net, images, size, tolerance=1e-4, rename=lambda name: name):
     x = noise("images", (images, 3, size, size))
     net.eval()
     result = {"images": images, "size": size, "gradient_tolerance": tolerance, "infer": outputs(net(x))}
-    net.train()
-    y = net(x)
-    (y * noise("probe", tuple(y.shape))).sum().backward()
-    result["train"] = outputs(y)
-    result["gradients"] = {rename(key): summary(rename(key), p.grad) for key, p in net.named_parameters()}
-    result["statistics"] = {key: summary(key, b) for key, b in net.named_buffers() if b.is_floating_point()}
+    if not inference_only:
+        result |= training(net, x, rename)
     path = pathlib.Path(__file__).with_name(f"{name}.json")
     path.write_text(json.dumps(result, indent=1) + "\n")
 
 
 record("alexnet", AlexNet(1, 3), 3, 66)
 record("mini_googlenet", MiniGoogLeNet(3), 3, 20)
+# Sides of 18, 9, 5, 3 and 2 pixels: `same` pooling on even and on odd ones.
+record("deeper_googlenet", DeeperGoogLeNet(3), 3, 18)
+record("deeper_googlenet_elu", DeeperGoogLeNet(3, deep=False, activation=F.elu, norm_after=True), 3, 18)
 # Rounding moves some of so many ReLUs: PyTorch's own gradients differ by 0.3 % between memory layouts.
-record("resnet50", resnet50(), 4, 64, tolerance=1e-2)
+record("resnet50", resnet(50), 4, 64, tolerance=1e-2)
+record("resnet18", resnet(18), 4, 64, tolerance=1e-2)
+record("resnet34", resnet(34), 4, 64, inference_only=True)
+record("resnet101", resnet(101), 4, 64, inference_only=True)
 record("squeezenet1_0", squeezenet1_0(), 2, 67, rename=lambda name: "features" + name[1:])

@@ -16,7 +16,13 @@ def run(name, make):
     print(name, kernel.flatten().tolist() + offset.tolist())
 
 
+def decaying(groups):
+    """The same decay for AdamW, which takes it from the weights and not from the gradients."""
+    return [groups[0] | {"weight_decay": 0.2}, groups[1] | {"weight_decay": 0.0}]
+
+
 run("sgd", lambda groups: torch.optim.SGD(groups, lr=0.1))
 run("momentum", lambda groups: torch.optim.SGD(groups, lr=0.05, momentum=0.9))
 run("nesterov", lambda groups: torch.optim.SGD(groups, lr=0.05, momentum=0.9, nesterov=True))
+run("adamw", lambda groups: torch.optim.AdamW(decaying(groups), lr=0.05, betas=(0.9, 0.99), eps=1e-8))
 run("adam", lambda groups: torch.optim.Adam(groups, lr=0.05, betas=(0.9, 0.99), eps=1e-8))

@@ -1,4 +1,4 @@
-//! Stochastic gradient descent and Adam, as `torch.optim.SGD` and `torch.optim.Adam` define them.
+//! Stochastic gradient descent, Adam and AdamW, as `torch.optim` defines them.
 
 use packtrain::stage::Optimizer;
 use tch::Tensor;
@@ -11,6 +11,8 @@ pub struct OptimizerState {
     /// Steps done.
     pub steps: u64,
     rule: Rule,
+    /// By how much kernels shrink in a step, in units of the learning rate.
+    decay: f64,
 }
 
 /// How a step is made. Lists have a tensor for every trained tensor, in order and of its shape.
@@ -38,9 +40,12 @@ impl OptimizerState {
         let zeros = || tch::no_grad(|| weights.trained().map(|weight| weight.tensor.zeros_like()).collect());
         let rule = match *optimizer {
             Optimizer::Sgd { momentum, nesterov, .. } => Rule::Sgd { momentum, nesterov, velocities: zeros() },
-            Optimizer::Adam { beta1, beta2, eps, .. } => Rule::Adam { beta1, beta2, eps, means: zeros(), squares: zeros() },
+            Optimizer::Adam { beta1, beta2, eps, .. } | Optimizer::Adamw { beta1, beta2, eps, .. } => {
+                Rule::Adam { beta1, beta2, eps, means: zeros(), squares: zeros() }
+            }
         };
-        OptimizerState { steps: 0, rule }
+        let decay = if let Optimizer::Adamw { weight_decay, .. } = *optimizer { weight_decay } else { 0.0 };
+        OptimizerState { steps: 0, rule, decay }
     }
 
     /// Moves every trained tensor along its gradient, given in order; kernels also along that of the penalty `l2 * sum(w^2)`.
@@ -48,10 +53,13 @@ impl OptimizerState {
         self.steps += 1;
         tch::no_grad(|| {
             for (index, (weight, gradient)) in weights.trained().zip(gradients).enumerate() {
-                let penalized = l2 > 0.0 && weight.role == Role::Kernel;
-                let gradient = if penalized { gradient + &weight.tensor * (2.0 * l2) } else { gradient.shallow_clone() };
+                let is_kernel = weight.role == Role::Kernel;
+                let gradient = if is_kernel && l2 > 0.0 { gradient + &weight.tensor * (2.0 * l2) } else { gradient.shallow_clone() };
                 let change = self.rule.change(index, &gradient, learning_rate, self.steps);
                 let mut tensor = weight.tensor.shallow_clone();
+                if is_kernel && self.decay > 0.0 {
+                    tensor *= 1.0 - learning_rate * self.decay;
+                }
                 tensor -= change;
             }
         });
@@ -95,8 +103,9 @@ mod tests {
     const MOMENTUM: [f32; 8] = [-1.1268255, 0.4249423, 0.7178013, 0.3014835, 0.7708979, -0.2484522, -0.0234415, 0.0068004];
     const NESTEROV: [f32; 8] = [-0.9924034, 0.3238112, 0.3049544, 0.2335396, 0.7302849, -0.2276284, 0.0234913, -0.1280167];
     const ADAM: [f32; 8] = [0.0519687, -1.032966, 2.0216436, 0.1818288, 0.7373853, -0.2964088, 0.1392965, -0.3348622];
+    const ADAMW: [f32; 8] = [-0.0344376, -0.7711839, 1.5780925, 0.1919964, 0.7373853, -0.2964088, 0.1392965, -0.3348622];
 
-    fn after_twenty_steps(optimizer: &Optimizer) -> Vec<f32> {
+    fn after_twenty_steps(optimizer: &Optimizer, l2: f64) -> Vec<f32> {
         let mut weights = Weights::zero(Device::Cpu);
         let kernel = weights.kernel("kernel".into(), &[1, 4]);
         let offset = weights.offset("offset".into(), 4, 0.0);
@@ -113,7 +122,7 @@ mod tests {
         let mut state = OptimizerState::new(optimizer, &weights);
         for _ in 0..20 {
             let gradients = tch::no_grad(|| [&kernel * &slope + &pull, &offset * &slope - &pull]);
-            state.step(optimizer.learning_rate(), &weights, &gradients, 0.01);
+            state.step(optimizer.learning_rate(), &weights, &gradients, l2);
         }
         weights.save().into_iter().flat_map(|tensor| tensor.values).collect()
     }
@@ -127,7 +136,7 @@ mod tests {
 
     #[test]
     fn sgd_is_pytorchs() {
-        let sgd = |lr, momentum, nesterov| after_twenty_steps(&Optimizer::Sgd { lr, momentum, nesterov });
+        let sgd = |lr, momentum, nesterov| after_twenty_steps(&Optimizer::Sgd { lr, momentum, nesterov }, 0.01);
         assert_close(&sgd(0.1, 0.0, false), &SGD);
         assert_close(&sgd(0.05, 0.9, false), &MOMENTUM);
         assert_close(&sgd(0.05, 0.9, true), &NESTEROV);
@@ -136,6 +145,12 @@ mod tests {
     #[test]
     fn adam_is_pytorchs() {
         let adam = Optimizer::Adam { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-8 };
-        assert_close(&after_twenty_steps(&adam), &ADAM);
+        assert_close(&after_twenty_steps(&adam, 0.01), &ADAM);
+    }
+
+    #[test]
+    fn adamw_is_pytorchs() {
+        let adamw = Optimizer::Adamw { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.2 };
+        assert_close(&after_twenty_steps(&adamw, 0.0), &ADAMW);
     }
 }

@@ -1,10 +1,14 @@
 //! `train` for networks: parameters, inputs and outputs. The worker does the work.
 
+mod network;
+mod optimizer;
 mod schedule;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::stage::train::network::{Activation, Network, NormPlace};
+pub use crate::stage::train::optimizer::Optimizer;
 pub use crate::stage::train::schedule::{Phase, Schedule, Warmup};
 use crate::stage::{ArtifactType, Augment, InputUse, OutputDecl, ParameterProblem, Reference};
 
@@ -38,26 +42,6 @@ pub struct Train {
     /// Images per step.
     #[schemars(range(min = 1))]
     pub batch: u32,
-}
-
-/// A network and its options. The number of classes comes from the images.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Network {
-    /// AlexNet with batch normalisation after every activation.
-    Alexnet {
-        /// Factor of the penalty `l2 * sum(w^2)` on the kernels of convolutions and dense layers.
-        #[serde(default = "Network::alexnet_l2")]
-        #[schemars(range(min = 0.0))]
-        l2: f64,
-    },
-    /// MiniGoogLeNet, for 32×32 images.
-    MiniGooglenet {
-        /// Factor of the penalty `l2 * sum(w^2)` on the kernels of convolutions and dense layers.
-        #[serde(default)]
-        #[schemars(range(min = 0.0))]
-        l2: f64,
-    },
 }
 
 /// How packed images become network inputs.
@@ -100,38 +84,6 @@ pub enum EvalView {
     CenterCrop,
 }
 
-/// How weights are updated from gradients.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Optimizer {
-    /// Stochastic gradient descent.
-    Sgd {
-        /// Learning rate.
-        #[schemars(range(min = 0.0))]
-        lr: f64,
-        #[serde(default)]
-        #[schemars(range(min = 0.0, max = 1.0))]
-        momentum: f64,
-        #[serde(default)]
-        nesterov: bool,
-    },
-    /// Adam (Kingma and Ba, 2015).
-    Adam {
-        /// Learning rate.
-        #[schemars(range(min = 0.0))]
-        lr: f64,
-        #[serde(default = "Optimizer::adam_beta1")]
-        #[schemars(range(min = 0.0, max = 1.0))]
-        beta1: f64,
-        #[serde(default = "Optimizer::adam_beta2")]
-        #[schemars(range(min = 0.0, max = 1.0))]
-        beta2: f64,
-        #[serde(default = "Optimizer::adam_eps")]
-        #[schemars(range(min = 0.0))]
-        eps: f64,
-    },
-}
-
 impl Train {
     /// How often every training image is seen.
     pub fn total_epochs(&self) -> u32 {
@@ -166,14 +118,11 @@ impl Train {
                 problems.push(ParameterProblem::new(path, message));
             }
         };
-        let smallest = self.model.smallest_input();
-        let (name, size) = (self.model.name(), self.input.size);
-        require(size >= smallest, "input.size", format!("{name} needs images of {smallest} pixels or more, not {size}"));
         require(self.input.scale.is_finite() && self.input.scale > 0.0, "input.scale", "`scale` is a number above 0".into());
-        require(self.model.l2() >= 0.0, &format!("model.{name}.l2"), "`l2` is 0 or more".into());
         require(self.total_epochs() >= 1, "epochs", "`epochs` says how often every image is seen; it is 1 or more".into());
         require(self.batch >= 2, "batch", "`batch` is 2 or more: the network normalises over the images of a batch".into());
         problems.extend(self.augment.check());
+        problems.extend(self.model.check(self.input.size));
         problems.extend(self.optimizer.check());
         problems.extend(self.schedule.check(self.optimizer.learning_rate(), self.epochs));
         problems.extend(self.warmup.iter().flat_map(|warmup| warmup.check(&self.schedule)));
@@ -181,84 +130,9 @@ impl Train {
     }
 }
 
-impl Network {
-    /// The network's name in a manifest.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Network::Alexnet { .. } => "alexnet",
-            Network::MiniGooglenet { .. } => "mini-googlenet",
-        }
-    }
-
-    /// The least side of an image, in pixels, of which something is left after the network's last pooling.
-    pub fn smallest_input(&self) -> u32 {
-        match self {
-            Network::Alexnet { .. } => 57,
-            Network::MiniGooglenet { .. } => 7,
-        }
-    }
-
-    /// The penalty's factor.
-    pub fn l2(&self) -> f64 {
-        match self {
-            Network::Alexnet { l2 } | Network::MiniGooglenet { l2 } => *l2,
-        }
-    }
-
-    fn alexnet_l2() -> f64 {
-        2e-4
-    }
-}
-
 impl InputRule {
     fn unscaled() -> f64 {
         1.0
-    }
-}
-
-impl Optimizer {
-    /// The initial learning rate.
-    pub fn learning_rate(&self) -> f64 {
-        match self {
-            Optimizer::Sgd { lr, .. } | Optimizer::Adam { lr, .. } => *lr,
-        }
-    }
-
-    fn check(&self) -> Vec<ParameterProblem> {
-        let unit = |value: f64| (0.0..1.0).contains(&value);
-        let (name, checks) = match *self {
-            Optimizer::Sgd { lr, momentum, nesterov } => (
-                "sgd",
-                vec![
-                    (lr >= 0.0, "lr", "`lr` is 0 or more"),
-                    (unit(momentum), "momentum", "`momentum` is at least 0 and below 1"),
-                    (!nesterov || momentum > 0.0, "nesterov", "`nesterov` needs a `momentum` above 0"),
-                ],
-            ),
-            Optimizer::Adam { lr, beta1, beta2, eps } => (
-                "adam",
-                vec![
-                    (lr >= 0.0, "lr", "`lr` is 0 or more"),
-                    (unit(beta1), "beta1", "`beta1` is at least 0 and below 1"),
-                    (unit(beta2), "beta2", "`beta2` is at least 0 and below 1"),
-                    (eps >= 0.0, "eps", "`eps` is 0 or more"),
-                ],
-            ),
-        };
-        let failed = checks.into_iter().filter(|(holds, _, _)| !holds);
-        failed.map(|(_, key, message)| ParameterProblem::new(format!("optimizer.{name}.{key}"), message)).collect()
-    }
-
-    fn adam_beta1() -> f64 {
-        0.9
-    }
-
-    fn adam_beta2() -> f64 {
-        0.999
-    }
-
-    fn adam_eps() -> f64 {
-        1e-8
     }
 }
 
@@ -298,11 +172,11 @@ mod tests {
         assert_eq!(
             found,
             [
-                "input.size: alexnet needs images of 57 pixels or more, not 56",
                 "input.scale: `scale` is a number above 0",
-                "model.alexnet.l2: `l2` is 0 or more",
                 "epochs: `epochs` says how often every image is seen; it is 1 or more",
                 "batch: `batch` is 2 or more: the network normalises over the images of a batch",
+                "input.size: alexnet needs images of 57 pixels or more, not 56",
+                "model.alexnet.l2: `l2` is 0 or more",
                 "optimizer.sgd.lr: `lr` is 0 or more",
                 "optimizer.sgd.momentum: `momentum` is at least 0 and below 1",
             ]

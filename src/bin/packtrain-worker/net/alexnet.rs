@@ -1,32 +1,27 @@
-//! AlexNet (Krizhevsky, Sutskever and Hinton, 2012) in one column, with batch normalisation after every activation.
+//! AlexNet (Krizhevsky, Sutskever and Hinton, 2012) in one column, with batch normalisation.
 
 use tch::Tensor;
 
-use crate::net::layers::{Conv, ConvShape, Dense, Mode, Norm, NormRule, conv, dropout, max_pool};
+use crate::net::layers::{Dense, Mode, conv, dropout, max_pool};
+use crate::net::unit::{DenseUnit, Unit, UnitRule};
 use crate::weights::Weights;
 
-/// conv → ReLU → norm, five times, then dense → ReLU → norm, twice, and a dense head.
+/// conv → ReLU → norm, five times, then dense → ReLU → norm, twice, and a dense head; or with norm before the activation.
 ///
 /// Tensors: `conv1` … `conv5`, `dense6`, `dense7`, `dense8` with `weight` and `bias`; `norm1` … `norm7` with `weight`, `bias`,
 /// `running_mean` and `running_var`.
 #[derive(Debug)]
 pub struct AlexNet {
-    conv1: ConvReluNorm,
-    conv2: ConvReluNorm,
-    conv3: ConvReluNorm,
-    conv4: ConvReluNorm,
-    conv5: ConvReluNorm,
-    dense6: DenseReluNorm,
-    dense7: DenseReluNorm,
+    conv1: Unit,
+    conv2: Unit,
+    conv3: Unit,
+    conv4: Unit,
+    conv5: Unit,
+    dense6: DenseUnit,
+    dense7: DenseUnit,
     dense8: Dense,
     dropout: Dropout,
 }
-
-#[derive(Debug)]
-struct ConvReluNorm(Conv, Norm);
-
-#[derive(Debug)]
-struct DenseReluNorm(Dense, Norm);
 
 /// The fractions dropped.
 #[derive(Debug)]
@@ -40,16 +35,24 @@ impl AlexNet {
     pub const FEATURES: usize = 4096;
 
     /// For images of `size` × `size`, at least 57, which leaves one pixel after the last pooling.
-    pub fn new(weights: &mut Weights, size: u32, classes: i64) -> AlexNet {
+    pub fn new(weights: &mut Weights, size: u32, classes: i64, rule: UnitRule) -> AlexNet {
         let side = side_after_pooling(size);
+        let [conv1, conv2, conv3, conv4, conv5] = [
+            ("1", conv(3, 96, 11).stride(4)),
+            ("2", conv(96, 256, 5)),
+            ("3", conv(256, 384, 3)),
+            ("4", conv(384, 384, 3)),
+            ("5", conv(384, 256, 3)),
+        ]
+        .map(|(number, shape)| Unit::new(weights, [&format!("conv{number}"), &format!("norm{number}")], shape, rule));
         AlexNet {
-            conv1: ConvReluNorm::new(weights, 1, conv(3, 96, 11).stride(4)),
-            conv2: ConvReluNorm::new(weights, 2, conv(96, 256, 5)),
-            conv3: ConvReluNorm::new(weights, 3, conv(256, 384, 3)),
-            conv4: ConvReluNorm::new(weights, 4, conv(384, 384, 3)),
-            conv5: ConvReluNorm::new(weights, 5, conv(384, 256, 3)),
-            dense6: DenseReluNorm::new(weights, 6, side * side * 256),
-            dense7: DenseReluNorm::new(weights, 7, 4096),
+            conv1,
+            conv2,
+            conv3,
+            conv4,
+            conv5,
+            dense6: DenseUnit::new(weights, ["dense6", "norm6"], [side * side * 256, 4096], rule),
+            dense7: DenseUnit::new(weights, ["dense7", "norm7"], [4096, 4096], rule),
             dense8: Dense::new(weights, "dense8", 4096, classes),
             dropout: Dropout { after_pool: 0.25, after_dense: 0.5 },
         }
@@ -76,28 +79,6 @@ impl AlexNet {
     }
 }
 
-impl ConvReluNorm {
-    fn new(weights: &mut Weights, number: u32, shape: ConvShape) -> ConvReluNorm {
-        let conv = Conv::new(weights, &format!("conv{number}"), shape);
-        ConvReluNorm(conv, Norm::new(weights, &format!("norm{number}"), shape.outputs(), NormRule::KERAS))
-    }
-
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.1.forward(&self.0.forward(x).relu(), mode)
-    }
-}
-
-impl DenseReluNorm {
-    fn new(weights: &mut Weights, number: u32, inputs: i64) -> DenseReluNorm {
-        let dense = Dense::new(weights, &format!("dense{number}"), inputs, 4096);
-        DenseReluNorm(dense, Norm::new(weights, &format!("norm{number}"), 4096, NormRule::KERAS))
-    }
-
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.1.forward(&self.0.forward(x).relu(), mode)
-    }
-}
-
 fn side_after_pooling(size: u32) -> i64 {
     let pool = |side: u32| side.saturating_sub(3) / 2 + 1;
     pool(pool(pool(size.div_ceil(4)))).into()
@@ -105,15 +86,18 @@ fn side_after_pooling(size: u32) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use packtrain::stage::{Activation, NormPlace};
     use tch::{Device, Kind};
 
     use super::*;
     use crate::net::reference::{self, Reference};
 
+    const RELU: UnitRule = UnitRule { activation: Activation::Relu, norm: NormPlace::AfterActivation };
+
     #[test]
     fn the_network_for_two_classes_has_58_327_810_numbers() {
         let mut weights = Weights::zero(Device::Cpu);
-        AlexNet::new(&mut weights, 227, 2);
+        AlexNet::new(&mut weights, 227, 2, RELU);
         assert_eq!(weights.iter().map(|weight| weight.tensor.numel()).sum::<usize>(), 58_327_810);
         assert_eq!(weights.trained().map(|weight| weight.tensor.numel()).sum::<usize>(), 58_308_674);
     }
@@ -121,7 +105,7 @@ mod tests {
     #[test]
     fn the_smallest_image_leaves_one_pixel() {
         let mut weights = Weights::random(1, Device::Cpu);
-        let net = AlexNet::new(&mut weights, 57, 2);
+        let net = AlexNet::new(&mut weights, 57, 2, RELU);
         let features = net.features(&Tensor::zeros([2, 3, 57, 57], (Kind::Float, Device::Cpu)), Mode::Infer);
         assert_eq!(net.head(&features).size(), [2, 2]);
     }
@@ -129,7 +113,7 @@ mod tests {
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let mut weights = Weights::zero(Device::Cpu);
-        let mut net = AlexNet::new(&mut weights, 66, 3);
+        let mut net = AlexNet::new(&mut weights, 66, 3, RELU);
         net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
         let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
         reference::compare(&mut weights, &Reference::read("alexnet"), &forward);

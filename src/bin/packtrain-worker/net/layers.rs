@@ -176,6 +176,15 @@ pub fn max_pool_ceil(x: &Tensor, side: i64, stride: i64) -> Tensor {
     x.max_pool2d([side; 2], [stride; 2], [0; 2], [1; 2], true)
 }
 
+/// Max pooling over 3×3 windows with `same` padding: of `n` pixels a side, ceil(n / stride) remain, an odd border at the end. The
+/// images are square.
+pub fn max_pool_same(x: &Tensor, stride: i64) -> Tensor {
+    let side = conv(1, 1, 3).stride(stride);
+    let (before, after) = side.zeros(x.size()[2]);
+    // Padding is the same on both sides in libtorch; one pixel more at the end is what `ceil_mode` adds.
+    x.max_pool2d([3; 2], [stride; 2], [before; 2], [1; 2], after > before)
+}
+
 /// The mean over all pixels: `[N,C,H,W]` to `[N,C]`.
 pub fn global_mean(x: &Tensor) -> Tensor {
     x.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)

@@ -2,16 +2,17 @@
 
 use tch::Tensor;
 
-use crate::net::layers::{Conv, ConvShape, Dense, Mode, Norm, NormRule, conv, dropout, global_mean, max_pool};
+use crate::net::layers::{Dense, Mode, conv, dropout, global_mean, max_pool};
+use crate::net::unit::{Unit, UnitRule};
 use crate::weights::Weights;
 
-/// conv → norm → ReLU everywhere.
+/// conv → norm → ReLU everywhere, or with norm last.
 ///
 /// Tensors: the modules are `stem`, `mini1` … `mini8`, `down1`, `down2`; `stem` and the downsampling ones have `conv` and `norm`,
 /// the others `conv1x1`, `norm1x1`, `conv3x3` and `norm3x3`. The head is `dense`.
 #[derive(Debug)]
 pub struct MiniGoogLeNet {
-    stem: ConvNormRelu,
+    stem: Unit,
     first: [Mini; 2],
     down1: Downsample,
     second: [Mini; 4],
@@ -21,35 +22,32 @@ pub struct MiniGoogLeNet {
     dropout: f64,
 }
 
-#[derive(Debug)]
-struct ConvNormRelu(Conv, Norm);
-
 /// A 1×1 and a 3×3 convolution side by side.
 #[derive(Debug)]
-struct Mini(ConvNormRelu, ConvNormRelu);
+struct Mini(Unit, Unit);
 
 /// A 3×3 convolution and a max pooling side by side, both with stride 2.
 #[derive(Debug)]
-struct Downsample(ConvNormRelu);
+struct Downsample(Unit);
 
 impl MiniGoogLeNet {
     /// Length of the features.
     pub const FEATURES: usize = 336;
 
     /// For images of at least 7×7, which leaves one pixel after the second downsampling.
-    pub fn new(weights: &mut Weights, classes: i64) -> MiniGoogLeNet {
+    pub fn new(weights: &mut Weights, classes: i64, rule: UnitRule) -> MiniGoogLeNet {
         MiniGoogLeNet {
-            stem: ConvNormRelu::new(weights, ["stem.conv", "stem.norm"], conv(3, 96, 3)),
-            first: [Mini::new(weights, "mini1", 96, [32, 32]), Mini::new(weights, "mini2", 64, [32, 48])],
-            down1: Downsample::new(weights, "down1", 80, 80),
+            stem: Unit::new(weights, ["stem.conv", "stem.norm"], conv(3, 96, 3), rule),
+            first: [Mini::new(weights, "mini1", 96, [32, 32], rule), Mini::new(weights, "mini2", 64, [32, 48], rule)],
+            down1: Downsample::new(weights, "down1", 80, 80, rule),
             second: [
-                Mini::new(weights, "mini3", 160, [112, 48]),
-                Mini::new(weights, "mini4", 160, [96, 64]),
-                Mini::new(weights, "mini5", 160, [80, 80]),
-                Mini::new(weights, "mini6", 160, [48, 96]),
+                Mini::new(weights, "mini3", 160, [112, 48], rule),
+                Mini::new(weights, "mini4", 160, [96, 64], rule),
+                Mini::new(weights, "mini5", 160, [80, 80], rule),
+                Mini::new(weights, "mini6", 160, [48, 96], rule),
             ],
-            down2: Downsample::new(weights, "down2", 144, 96),
-            third: [Mini::new(weights, "mini7", 240, [176, 160]), Mini::new(weights, "mini8", 336, [176, 160])],
+            down2: Downsample::new(weights, "down2", 144, 96, rule),
+            third: [Mini::new(weights, "mini7", 240, [176, 160], rule), Mini::new(weights, "mini8", 336, [176, 160], rule)],
             dense: Dense::new(weights, "dense", 336, classes),
             dropout: 0.5,
         }
@@ -72,22 +70,11 @@ impl MiniGoogLeNet {
     }
 }
 
-impl ConvNormRelu {
-    fn new(weights: &mut Weights, [conv, norm]: [&str; 2], shape: ConvShape) -> ConvNormRelu {
-        let conv = Conv::new(weights, conv, shape);
-        ConvNormRelu(conv, Norm::new(weights, norm, shape.outputs(), NormRule::KERAS))
-    }
-
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.1.forward(&self.0.forward(x), mode).relu()
-    }
-}
-
 impl Mini {
-    fn new(weights: &mut Weights, name: &str, inputs: i64, [narrow, wide]: [i64; 2]) -> Mini {
+    fn new(weights: &mut Weights, name: &str, inputs: i64, [narrow, wide]: [i64; 2], rule: UnitRule) -> Mini {
         let mut branch = |side: i64, outputs| {
             let names = [format!("{name}.conv{side}x{side}"), format!("{name}.norm{side}x{side}")];
-            ConvNormRelu::new(weights, [&names[0], &names[1]], conv(inputs, outputs, side))
+            Unit::new(weights, [&names[0], &names[1]], conv(inputs, outputs, side), rule)
         };
         Mini(branch(1, narrow), branch(3, wide))
     }
@@ -98,9 +85,9 @@ impl Mini {
 }
 
 impl Downsample {
-    fn new(weights: &mut Weights, name: &str, inputs: i64, outputs: i64) -> Downsample {
+    fn new(weights: &mut Weights, name: &str, inputs: i64, outputs: i64, rule: UnitRule) -> Downsample {
         let names = [format!("{name}.conv"), format!("{name}.norm")];
-        Downsample(ConvNormRelu::new(weights, [&names[0], &names[1]], conv(inputs, outputs, 3).stride(2).valid()))
+        Downsample(Unit::new(weights, [&names[0], &names[1]], conv(inputs, outputs, 3).stride(2).valid(), rule))
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
@@ -110,15 +97,18 @@ impl Downsample {
 
 #[cfg(test)]
 mod tests {
+    use packtrain::stage::{Activation, NormPlace};
     use tch::{Device, Kind};
 
     use super::*;
     use crate::net::reference::{self, Reference};
 
+    const RELU: UnitRule = UnitRule { activation: Activation::Relu, norm: NormPlace::BeforeActivation };
+
     #[test]
     fn the_network_for_ten_classes_has_1_656_250_numbers() {
         let mut weights = Weights::zero(Device::Cpu);
-        MiniGoogLeNet::new(&mut weights, 10);
+        MiniGoogLeNet::new(&mut weights, 10, RELU);
         assert_eq!(weights.iter().map(|weight| weight.tensor.numel()).sum::<usize>(), 1_656_250);
         assert_eq!(weights.trained().map(|weight| weight.tensor.numel()).sum::<usize>(), 1_652_826);
     }
@@ -126,7 +116,7 @@ mod tests {
     #[test]
     fn the_smallest_image_leaves_one_pixel() {
         let mut weights = Weights::random(1, Device::Cpu);
-        let net = MiniGoogLeNet::new(&mut weights, 10);
+        let net = MiniGoogLeNet::new(&mut weights, 10, RELU);
         let features = net.features(&Tensor::zeros([2, 3, 7, 7], (Kind::Float, Device::Cpu)), Mode::Infer);
         assert_eq!(net.head(&features).size(), [2, 10]);
     }
@@ -134,7 +124,7 @@ mod tests {
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let mut weights = Weights::zero(Device::Cpu);
-        let mut net = MiniGoogLeNet::new(&mut weights, 3);
+        let mut net = MiniGoogLeNet::new(&mut weights, 3, RELU);
         net.dropout = 0.0;
         let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
         reference::compare(&mut weights, &Reference::read("mini_googlenet"), &forward);

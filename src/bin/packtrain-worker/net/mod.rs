@@ -1,21 +1,25 @@
 //! The networks, one file each. A network is a plain struct of layers whose tensors have documented names.
 
 mod alexnet;
+mod deeper_googlenet;
 mod layers;
 mod mini_googlenet;
 #[cfg(test)]
 mod reference;
 mod resnet;
 mod squeezenet;
+mod unit;
 
 use packtrain::stage::{Network, PretrainedNetwork};
 use tch::Tensor;
 
 use crate::net::alexnet::AlexNet;
+use crate::net::deeper_googlenet::DeeperGoogLeNet;
 pub use crate::net::layers::Mode;
 use crate::net::mini_googlenet::MiniGoogLeNet;
-use crate::net::resnet::ResNet50;
+use crate::net::resnet::{Depth, ResNet};
 use crate::net::squeezenet::SqueezeNet;
+use crate::net::unit::UnitRule;
 use crate::weights::Weights;
 
 /// A network that classifies: features, then a dense head.
@@ -23,13 +27,14 @@ use crate::weights::Weights;
 pub enum Classifier {
     AlexNet(Box<AlexNet>),
     MiniGoogLeNet(Box<MiniGoogLeNet>),
+    DeeperGoogLeNet(Box<DeeperGoogLeNet>),
 }
 
 /// A network that is used for its features alone.
 #[derive(Debug)]
 pub enum FeatureNet {
     Classifier(Classifier),
-    ResNet50(Box<ResNet50>),
+    ResNet(ResNet),
     SqueezeNet(Box<SqueezeNet>),
 }
 
@@ -37,9 +42,16 @@ impl Classifier {
     /// For images of `size` × `size`. Its tensors are added to `weights`.
     pub fn new(network: &Network, weights: &mut Weights, size: u32, classes: usize) -> Classifier {
         let classes = classes as i64;
-        match network {
-            Network::Alexnet { .. } => Classifier::AlexNet(Box::new(AlexNet::new(weights, size, classes))),
-            Network::MiniGooglenet { .. } => Classifier::MiniGoogLeNet(Box::new(MiniGoogLeNet::new(weights, classes))),
+        match *network {
+            Network::Alexnet { activation, norm, .. } => {
+                Classifier::AlexNet(Box::new(AlexNet::new(weights, size, classes, UnitRule { activation, norm })))
+            }
+            Network::MiniGooglenet { activation, norm, .. } => {
+                Classifier::MiniGoogLeNet(Box::new(MiniGoogLeNet::new(weights, classes, UnitRule { activation, norm })))
+            }
+            Network::DeeperGooglenet { activation, norm, modules_4, .. } => {
+                Classifier::DeeperGoogLeNet(Box::new(DeeperGoogLeNet::new(weights, classes, UnitRule { activation, norm }, modules_4)))
+            }
         }
     }
 
@@ -48,6 +60,7 @@ impl Classifier {
         match self {
             Classifier::AlexNet(net) => net.features(images, mode),
             Classifier::MiniGoogLeNet(net) => net.features(images, mode),
+            Classifier::DeeperGoogLeNet(net) => net.features(images, mode),
         }
     }
 
@@ -57,6 +70,7 @@ impl Classifier {
         match self {
             Classifier::AlexNet(net) => net.head(&features),
             Classifier::MiniGoogLeNet(net) => net.head(&features),
+            Classifier::DeeperGoogLeNet(net) => net.head(&features),
         }
     }
 }
@@ -65,7 +79,10 @@ impl FeatureNet {
     /// A network with torchvision's tensor names. Its tensors are added to `weights`.
     pub fn pretrained(network: PretrainedNetwork, weights: &mut Weights) -> FeatureNet {
         match network {
-            PretrainedNetwork::Resnet50 => FeatureNet::ResNet50(Box::new(ResNet50::new(weights))),
+            PretrainedNetwork::Resnet18 => FeatureNet::ResNet(ResNet::new(weights, Depth::Eighteen)),
+            PretrainedNetwork::Resnet34 => FeatureNet::ResNet(ResNet::new(weights, Depth::ThirtyFour)),
+            PretrainedNetwork::Resnet50 => FeatureNet::ResNet(ResNet::new(weights, Depth::Fifty)),
+            PretrainedNetwork::Resnet101 => FeatureNet::ResNet(ResNet::new(weights, Depth::HundredAndOne)),
             PretrainedNetwork::Squeezenet1_0 => FeatureNet::SqueezeNet(Box::new(SqueezeNet::new(weights))),
         }
     }
@@ -75,7 +92,8 @@ impl FeatureNet {
         match self {
             FeatureNet::Classifier(Classifier::AlexNet(_)) => AlexNet::FEATURES,
             FeatureNet::Classifier(Classifier::MiniGoogLeNet(_)) => MiniGoogLeNet::FEATURES,
-            FeatureNet::ResNet50(_) => ResNet50::FEATURES,
+            FeatureNet::Classifier(Classifier::DeeperGoogLeNet(net)) => net.feature_count(),
+            FeatureNet::ResNet(net) => net.feature_count(),
             FeatureNet::SqueezeNet(_) => SqueezeNet::FEATURES,
         }
     }
@@ -84,7 +102,7 @@ impl FeatureNet {
     pub fn features(&self, images: &Tensor) -> Tensor {
         match self {
             FeatureNet::Classifier(net) => net.features(images, Mode::Infer),
-            FeatureNet::ResNet50(net) => net.features(images, Mode::Infer),
+            FeatureNet::ResNet(net) => net.features(images, Mode::Infer),
             FeatureNet::SqueezeNet(net) => net.features(images),
         }
     }

@@ -1,4 +1,4 @@
-//! ResNet-50 (He, Zhang, Ren and Sun, 2015) without its head, in torchvision's version 1.5: the stride of a block is in its
+//! ResNet (He, Zhang, Ren and Sun, 2015) without its head, in torchvision's version 1.5: the stride of a bottleneck is in its
 //! 3×3 convolution.
 
 use tch::Tensor;
@@ -8,54 +8,96 @@ use crate::weights::Weights;
 
 /// Tensors have torchvision's names: `conv1`, `bn1`, `layer1.0.conv1` … `layer4.2.bn3`, `layer1.0.downsample.0` and so on.
 #[derive(Debug)]
-pub struct ResNet50 {
+pub struct ResNet {
     stem: ConvNorm,
-    blocks: Vec<Bottleneck>,
+    blocks: Vec<Block>,
+    feature_count: usize,
+}
+
+/// How many layers there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    Eighteen,
+    ThirtyFour,
+    Fifty,
+    HundredAndOne,
 }
 
 #[derive(Debug)]
 struct ConvNorm(Conv, Norm);
 
-/// 1×1 → 3×3 → 1×1, added to its input.
+/// Convolutions in a row, added to their input.
 #[derive(Debug)]
-struct Bottleneck {
-    reduce: ConvNorm,
-    window: ConvNorm,
-    expand: ConvNorm,
+struct Block {
+    row: Vec<ConvNorm>,
     /// Where the input has another shape than the output.
     downsample: Option<ConvNorm>,
 }
 
-/// Channels between the 1×1 convolutions, blocks, and the first block's stride, of each layer.
-const LAYERS: [(i64, usize, i64); 4] = [(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)];
-/// Output channels of a block in units of its inner channels.
-const EXPANSION: i64 = 4;
+/// The convolutions of a block.
+#[derive(Debug, Clone, Copy)]
+enum BlockKind {
+    /// 3×3 → 3×3.
+    Basic,
+    /// 1×1 → 3×3 → 1×1, the last to four times as many channels.
+    Bottleneck,
+}
 
-impl ResNet50 {
-    /// Length of the features.
-    pub const FEATURES: usize = 2048;
+/// The inner channels of a block and the first block's stride, of each layer.
+const LAYERS: [(i64, i64); 4] = [(64, 1), (128, 2), (256, 2), (512, 2)];
 
-    pub fn new(weights: &mut Weights) -> ResNet50 {
+impl Depth {
+    /// The blocks, and how many of them each layer has.
+    fn blocks(self) -> (BlockKind, [usize; 4]) {
+        match self {
+            Depth::Eighteen => (BlockKind::Basic, [2, 2, 2, 2]),
+            Depth::ThirtyFour => (BlockKind::Basic, [3, 4, 6, 3]),
+            Depth::Fifty => (BlockKind::Bottleneck, [3, 4, 6, 3]),
+            Depth::HundredAndOne => (BlockKind::Bottleneck, [3, 4, 23, 3]),
+        }
+    }
+}
+
+impl ResNet {
+    pub fn new(weights: &mut Weights, depth: Depth) -> ResNet {
+        let (kind, counts) = depth.blocks();
         let stem = ConvNorm::new(weights, ["conv1", "bn1"], conv(3, 64, 7).stride(2).padding(3));
         let mut inputs = 64;
         let mut blocks = Vec::new();
-        for (layer, (width, count, stride)) in LAYERS.into_iter().enumerate() {
+        for (layer, ((width, stride), count)) in LAYERS.into_iter().zip(counts).enumerate() {
             for block in 0..count {
                 let name = format!("layer{}.{block}", layer + 1);
                 let stride = if block == 0 { stride } else { 1 };
-                blocks.push(Bottleneck::new(weights, &name, [inputs, width], stride));
-                inputs = width * EXPANSION;
+                let row = kind.row([inputs, width], stride);
+                blocks.push(Block::new(weights, &name, inputs, &row, stride));
+                inputs = row.last().map_or(inputs, |shape| shape.outputs());
             }
         }
-        ResNet50 { stem, blocks }
+        ResNet { stem, blocks, feature_count: inputs as usize }
     }
 
-    /// `[N,3,size,size]` to `[N,2048]`. The sizes are those of 224×224 images.
+    /// `[N,3,size,size]` to `[N,D]`. The sizes are those of 224×224 images.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
         let x = self.stem.forward(images, mode).relu(); // 112×112×64
         let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // 56×56×64
-        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, mode)); // 7×7×2048
+        let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, mode)); // 7×7×512 or 7×7×2048
         global_mean(&x)
+    }
+
+    /// D, the length of the features.
+    pub fn feature_count(&self) -> usize {
+        self.feature_count
+    }
+}
+
+impl BlockKind {
+    fn row(self, [inputs, width]: [i64; 2], stride: i64) -> Vec<ConvShape> {
+        match self {
+            BlockKind::Basic => vec![conv(inputs, width, 3).stride(stride).padding(1), conv(width, width, 3)],
+            BlockKind::Bottleneck => {
+                vec![conv(inputs, width, 1), conv(width, width, 3).stride(stride).padding(1), conv(width, 4 * width, 1)]
+            }
+        }
     }
 }
 
@@ -70,30 +112,26 @@ impl ConvNorm {
     }
 }
 
-impl Bottleneck {
-    fn new(weights: &mut Weights, name: &str, [inputs, width]: [i64; 2], stride: i64) -> Bottleneck {
-        let mut part = |[conv, norm]: [&str; 2], shape| {
+impl Block {
+    fn new(weights: &mut Weights, name: &str, inputs: i64, row: &[ConvShape], stride: i64) -> Block {
+        let outputs = row.last().map_or(inputs, |shape| shape.outputs());
+        let mut part = |[conv, norm]: [String; 2], shape| {
             let names = [format!("{name}.{conv}"), format!("{name}.{norm}")];
             ConvNorm::new(weights, [&names[0], &names[1]], shape)
         };
-        let outputs = width * EXPANSION;
-        Bottleneck {
-            reduce: part(["conv1", "bn1"], conv(inputs, width, 1)),
-            window: part(["conv2", "bn2"], conv(width, width, 3).stride(stride).padding(1)),
-            expand: part(["conv3", "bn3"], conv(width, outputs, 1)),
-            downsample: (inputs != outputs)
-                .then(|| part(["downsample.0", "downsample.1"], conv(inputs, outputs, 1).stride(stride).valid())),
-        }
+        let numbered = row.iter().zip(1..);
+        let row = numbered.map(|(&shape, number)| part([format!("conv{number}"), format!("bn{number}")], shape)).collect();
+        let downsample = (inputs != outputs || stride != 1)
+            .then(|| part(["downsample.0".into(), "downsample.1".into()], conv(inputs, outputs, 1).stride(stride).valid()));
+        Block { row, downsample }
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let y = self.reduce.forward(x, mode).relu();
-        let y = self.window.forward(&y, mode).relu();
-        let y = self.expand.forward(&y, mode);
-        match &self.downsample {
-            Some(downsample) => (y + downsample.forward(x, mode)).relu(),
-            None => (y + x).relu(),
-        }
+        let shortcut = self.downsample.as_ref().map_or_else(|| x.shallow_clone(), |downsample| downsample.forward(x, mode));
+        let mut parts = self.row.iter();
+        let first = parts.next().map_or_else(|| x.shallow_clone(), |part| part.forward(x, mode));
+        let y = parts.fold(first, |y, part| part.forward(&y.relu(), mode));
+        (y + shortcut).relu()
     }
 }
 
@@ -104,18 +142,40 @@ mod tests {
     use super::*;
     use crate::net::reference::{self, Reference};
 
+    /// `sum(p.numel() for p in net.parameters())` of torchvision's networks, less those of `fc`, and the same of the running
+    /// statistics of ResNet-50.
     #[test]
-    fn the_network_has_as_many_numbers_as_torchvisions_without_its_head() {
-        let mut weights = Weights::zero(Device::Cpu);
-        ResNet50::new(&mut weights);
-        assert_eq!(weights.trained().map(|weight| weight.tensor.numel()).sum::<usize>(), 23_508_032);
-        assert_eq!(weights.iter().map(|weight| weight.tensor.numel()).sum::<usize>(), 23_508_032 + 53_120);
+    fn the_networks_have_as_many_numbers_as_torchvisions_without_their_heads() {
+        let depths = [
+            (Depth::Eighteen, 11_176_512),
+            (Depth::ThirtyFour, 21_284_672),
+            (Depth::Fifty, 23_508_032),
+            (Depth::HundredAndOne, 42_500_160),
+        ];
+        for (depth, expected) in depths {
+            let mut weights = Weights::zero(Device::Cpu);
+            ResNet::new(&mut weights, depth);
+            assert_eq!(weights.trained().map(|weight| weight.tensor.numel()).sum::<usize>(), expected);
+            if depth == Depth::Fifty {
+                assert_eq!(weights.iter().map(|weight| weight.tensor.numel()).sum::<usize>(), expected + 53_120);
+            }
+        }
     }
 
     #[test]
     fn outputs_statistics_and_gradients_are_torchvisions() {
-        let mut weights = Weights::zero(Device::Cpu);
-        let net = ResNet50::new(&mut weights);
-        reference::compare(&mut weights, &Reference::read("resnet50"), &|images, mode| net.features(images, mode));
+        let depths = [
+            ("resnet18", Depth::Eighteen),
+            ("resnet34", Depth::ThirtyFour),
+            ("resnet50", Depth::Fifty),
+            ("resnet101", Depth::HundredAndOne),
+        ];
+        for (reference, depth) in depths {
+            let mut weights = Weights::zero(Device::Cpu);
+            let net = ResNet::new(&mut weights, depth);
+            let feature_count = net.feature_count() as i64;
+            reference::compare(&mut weights, &Reference::read(reference), &|images, mode| net.features(images, mode));
+            assert_eq!(feature_count, if depth == Depth::Eighteen || depth == Depth::ThirtyFour { 512 } else { 2048 });
+        }
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{ActionKey, Change, StageId};
+use crate::key::{ActionKey, Change, StageId, StagePath};
 
 /// Something that happened inside a stage. Travels from the worker as JSON too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -86,25 +86,24 @@ pub struct SkippedImage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RunEvent {
-    /// The first event. `stages` are in the order in which they will be looked at.
-    RunStarted {
-        run: String,
-        pipeline: String,
-        stages: Vec<ListedStage>,
-    },
+    /// The first event. `stages` are in the order in which they will be looked at, variant by variant.
+    RunStarted { run: String, pipeline: String, stages: Vec<ListedStage> },
     /// Another process is running the same action; this run waits for it.
     StageWaiting {
-        stage: StageId,
+        #[serde(flatten)]
+        stage: StagePath,
         holder: String,
     },
     /// A stage begins, for these reasons.
     StageStarted {
-        stage: StageId,
+        #[serde(flatten)]
+        stage: StagePath,
         changes: Vec<Change>,
     },
     /// A running stage says something.
     Stage {
-        stage: StageId,
+        #[serde(flatten)]
+        stage: StagePath,
         said: StageEvent,
     },
     /// A stage's earlier result is still right.
@@ -112,32 +111,33 @@ pub enum RunEvent {
     /// A stage ran to its end.
     StageFinished(StageResult),
     StageFailed {
-        stage: StageId,
+        #[serde(flatten)]
+        stage: StagePath,
         error: String,
     },
     /// A stage was not looked at, because `needs` did not finish or the run was to stop.
     StageNotRun {
-        stage: StageId,
+        #[serde(flatten)]
+        stage: StagePath,
         needs: Option<StageId>,
     },
     /// The last event.
-    RunFinished {
-        outcome: RunOutcome,
-        seconds: f64,
-    },
+    RunFinished { outcome: RunOutcome, seconds: f64 },
 }
 
 /// A stage of a run that begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedStage {
-    pub stage: StageId,
+    #[serde(flatten)]
+    pub stage: StagePath,
     pub kind: String,
 }
 
 /// What a stage gave, now or earlier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageResult {
-    pub stage: StageId,
+    #[serde(flatten)]
+    pub stage: StagePath,
     pub key: ActionKey,
     /// How long the stage ran; of a reused one, when it did.
     pub seconds: f64,
@@ -157,8 +157,8 @@ pub struct Metric {
     pub value: f64,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How a run ended; of several variants, the worst counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     Succeeded,

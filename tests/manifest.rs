@@ -6,7 +6,7 @@ mod project;
 
 use std::sync::LazyLock;
 
-use packtrain::manifest::{Pipeline, PipelineInputSource, schema};
+use packtrain::manifest::{Family, Pipeline, PipelineInputSource, VariantFilter, schema};
 use packtrain::stage::{Activation, Network, NormPlace, Optimizer, Pack, Share, StageSpec, Train};
 use project::Project;
 use proptest::prelude::*;
@@ -76,7 +76,7 @@ stages:
 #[test]
 fn an_override_is_read_as_yaml_reads_it() {
     let project = Project::new().with("pipeline.yaml", &format!("params: {{ lr: 1, name: a, all: [1] }}\n{PACK}"));
-    let params = |overrides: &[&str]| serde_json::to_value(project.load(overrides).unwrap().params).unwrap();
+    let params = |overrides: &[&str]| serde_json::to_value(expect_pipeline(&project, overrides).params).unwrap();
     assert_eq!(params(&["lr=1e-3", "name=a: b #c", "all=[1, x]"]), json!({ "lr": 0.001, "name": "a: b #c", "all": [1, "x"] }));
     assert_eq!(params(&["lr='1'", "name=true", "all=8"]), json!({ "lr": "1", "name": true, "all": 8 }));
 }
@@ -89,10 +89,10 @@ fn a_path_starts_from_the_folder_of_whoever_writes_it() {
         .with("deep/base.yaml", manifest)
         .with("deep/here/cat.jpg", "")
         .with("here/cat.jpg", "");
-    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("deep/here"));
-    assert_eq!(folder_of_pack(&project.load(&["images=here"]).unwrap()), project.path("here"));
+    assert_eq!(folder_of_pack(&expect_pipeline(&project, &[])), project.path("deep/here"));
+    assert_eq!(folder_of_pack(&expect_pipeline(&project, &["images=here"])), project.path("here"));
     let project = project.with("pipeline.yaml", "extends: deep/base.yaml\nparams: { images: here }\n");
-    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("here"));
+    assert_eq!(folder_of_pack(&expect_pipeline(&project, &[])), project.path("here"));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_text_with_a_parameter_in_front_starts_from_the_parameters_folder() {
         .with("pipeline.yaml", "extends: deep/base.yaml\nstages:\n  pack: { images: \"${root}/here\" }\n")
         .with("deep/base.yaml", "params: { root: . }\nstages:\n  pack: { kind: pack, size: 32 }\n")
         .with("deep/here/cat.jpg", "");
-    assert_eq!(folder_of_pack(&project.load(&[]).unwrap()), project.path("deep/here"));
+    assert_eq!(folder_of_pack(&expect_pipeline(&project, &[])), project.path("deep/here"));
 }
 
 const BASE: &str = "
@@ -168,6 +168,86 @@ fn aliases_cannot_grow_without_bound() {
     assert!(project.errors(&[]).contains("this is not a YAML document"));
 }
 
+const VARIED: &str = "
+params: { size: 48, share: 0.1 }
+matrix: { size: [32, 64], share: [0.1, 0.25, 5] }
+stages:
+  pack: { kind: pack, images: images, size: \"${size}\", split: { test: \"${share}\" } }
+";
+
+#[test]
+fn a_matrix_makes_a_variant_of_every_combination_in_order() {
+    let family = family(VARIED, &[]);
+    let names =
+        ["size=32,share=0.1", "size=32,share=0.25", "size=32,share=5", "size=64,share=0.1", "size=64,share=0.25", "size=64,share=5"];
+    assert_eq!(variant_names(&family), names);
+    assert_eq!(pack(&family.variants[4]).size, 64);
+    assert_eq!(pack(&family.variants[4]).split.test, Share::Fraction(0.25));
+    assert_eq!(serde_json::to_value(&family.variants[4].params).unwrap(), json!({ "size": 64, "share": 0.25 }));
+    assert_eq!(family.variants[4].place(), "pipeline/size=64,share=0.25");
+}
+
+#[test]
+fn a_manifest_without_a_matrix_is_a_family_of_one() {
+    for manifest in [PACK.to_owned(), format!("matrix:\n{PACK}"), format!("matrix: {{}}\n{PACK}")] {
+        let family = family(&manifest, &[]);
+        assert_eq!(variant_names(&family), [] as [&str; 0]);
+        assert_eq!(family.variants[0].place(), "pipeline");
+    }
+}
+
+#[test]
+fn an_override_leaves_a_varied_parameter_one_value_and_a_list_gives_it_others() {
+    assert_eq!(variant_names(&family(VARIED, &["size=32", "share=7"])), ["size=32,share=7"]);
+    assert_eq!(variant_names(&family(VARIED, &["size=32", "share=[1, 2]"])), ["size=32,share=1", "size=32,share=2"]);
+}
+
+#[test]
+fn an_extending_manifest_may_bring_a_matrix_change_it_or_take_it_away() {
+    let base = VARIED.replace("share: [0.1, 0.25, 5]", "share: [0.1]");
+    let names = |text: &str| {
+        let project = Project::new().with("base.yaml", &base).with("pipeline.yaml", &format!("extends: base.yaml\n{text}"));
+        variant_names(&expect_family(&project, &[]))
+    };
+    assert_eq!(names(""), ["size=32,share=0.1", "size=64,share=0.1"]);
+    assert_eq!(names("matrix: { size: [16] }"), ["size=16,share=0.1"]);
+    assert_eq!(names("matrix: { share: }"), ["size=32", "size=64"]);
+    assert_eq!(names("matrix:"), [] as [&str; 0]);
+}
+
+#[test]
+fn a_matrix_may_be_made_of_parameters() {
+    let manifest = VARIED.replace("params: {", "params: { low: 16, shares: [1, 2],").replace("[32, 64]", "[\"${low}\", \"${size}\"]");
+    let manifest = manifest.replace("[0.1, 0.25, 5]", "\"${shares}\"");
+    assert_eq!(
+        variant_names(&family(&manifest, &["low=24"])),
+        ["size=24,share=1", "size=24,share=2", "size=48,share=1", "size=48,share=2"]
+    );
+}
+
+#[test]
+fn variants_are_selected_by_some_or_all_of_their_values() {
+    let selected = |filters: &[&str]| {
+        let filters: Vec<VariantFilter> = filters.iter().map(|text| text.parse().unwrap()).collect();
+        family(VARIED, &[]).select(&filters).map(|family| variant_names(&family))
+    };
+    assert_eq!(selected(&["share=2.5e-1"]).unwrap(), ["size=32,share=0.25", "size=64,share=0.25"]);
+    assert_eq!(selected(&["share=5,size=64", "size=32,share=0.1"]).unwrap(), ["size=32,share=0.1", "size=64,share=5"]);
+    assert_eq!(selected(&[]).unwrap().len(), 6);
+    let error = selected(&["share=0.3"]).unwrap_err().to_string();
+    assert!(error.starts_with("pipeline has no variant `share=0.3`; its variants are size=32,share=0.1  size=32,share=0.25"), "{error}");
+    let error = family(PACK, &[]).select(&["lr=1".parse().unwrap()]).unwrap_err().to_string();
+    assert_eq!(error, "pipeline has no variants, because its manifest has no `matrix`");
+}
+
+fn family(manifest: &str, overrides: &[&str]) -> Family {
+    expect_family(&Project::new().with("pipeline.yaml", manifest), overrides)
+}
+
+fn variant_names(family: &Family) -> Vec<String> {
+    family.variants.iter().filter_map(|pipeline| Some(pipeline.variant.as_ref()?.name.to_string())).collect()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -209,6 +289,7 @@ fn change() -> impl Strategy<Value = Change> {
         "images",
         "adam",
         "lr",
+        "matrix",
         ":",
         "{",
         "}",
@@ -286,15 +367,22 @@ fn assert_fits_the_schema(manifest: &str) {
 }
 
 fn load(manifest: &str) -> Pipeline {
-    expect_pipeline(&Project::new().with("pipeline.yaml", manifest))
+    expect_pipeline(&Project::new().with("pipeline.yaml", manifest), &[])
 }
 
 fn extended(manifest: &str) -> Pipeline {
-    expect_pipeline(&Project::new().with("base.yaml", BASE).with("pipeline.yaml", &format!("extends: base.yaml\n{manifest}")))
+    expect_pipeline(&Project::new().with("base.yaml", BASE).with("pipeline.yaml", &format!("extends: base.yaml\n{manifest}")), &[])
 }
 
-fn expect_pipeline(project: &Project) -> Pipeline {
-    project.load(&[]).unwrap_or_else(|errors| panic!("{errors}"))
+/// The one pipeline of a manifest without a matrix.
+fn expect_pipeline(project: &Project, overrides: &[&str]) -> Pipeline {
+    let family = expect_family(project, overrides);
+    assert_eq!(family.variants.len(), 1);
+    family.variants.into_iter().next().unwrap()
+}
+
+fn expect_family(project: &Project, overrides: &[&str]) -> Family {
+    project.load(overrides).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 fn pack(pipeline: &Pipeline) -> &Pack {

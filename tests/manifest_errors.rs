@@ -72,7 +72,7 @@ stages:
     1 | version: 2
       | ^^^^^^^
       |
-      = help: the keys are: `name`, `description`, `seed`, `extends`, `params`, `stages`
+      = help: the keys are: `name`, `description`, `seed`, `extends`, `params`, `matrix`, `stages`
     "#);
 }
 
@@ -1332,6 +1332,258 @@ fn places_are_right_beside_other_alphabets_and_line_endings() {
 }
 
 /// What a user reads about a manifest.
+#[test]
+fn a_matrix_over_an_unknown_parameter_names_the_nearest() {
+    let text = errors(
+        r#"
+params: { epochs: 3 }
+matrix: { epoch: [1, 2] }
+stages:
+  pack: { kind: pack, images: images, size: 32, split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: there is no parameter `epoch`
+     --> pipeline.yaml:2:11
+      |
+    2 | matrix: { epoch: [1, 2] }
+      |           ^^^^^
+      |
+      = help: did you mean `epochs`?
+    ");
+}
+
+#[test]
+fn a_matrix_over_a_parameter_that_is_not_declared_says_where_to_declare_it() {
+    let text = errors(
+        r#"
+matrix: { lr: [1, 2] }
+stages:
+  pack: { kind: pack, images: images, size: 32, split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: there is no parameter `lr`
+     --> pipeline.yaml:1:11
+      |
+    1 | matrix: { lr: [1, 2] }
+      |           ^^
+      |
+      = help: `matrix` varies parameters that `params` declares
+    ");
+}
+
+#[test]
+fn lists_of_a_matrix_hold_scalars_each_once() {
+    let text = errors(
+        r#"
+params: { a: 1, b: 1, c: 1, d: x, e: 1 }
+matrix:
+  a: []
+  b: 3
+  c: [1.0e-1, 2, 0.1]
+  d: [x/y, z, x-y]
+  e: [[1], { f: 2 }, 3]
+stages:
+  pack: { kind: pack, images: images, size: 32, split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: `a` must have at least 1 items, not 0
+     --> pipeline.yaml:3:3
+      |
+    3 |   a: []
+      |   ^
+
+    error: `b` must be a list, not the number 3
+     --> pipeline.yaml:4:6
+      |
+    4 |   b: 3
+      |      ^
+      |
+      = help: The parameter's values, each once; an empty value takes away the list of an extended manifest.
+
+    error: `c` takes the number 0.1 twice
+     --> pipeline.yaml:5:18
+      |
+    5 |   c: [1.0e-1, 2, 0.1]
+      |       ------     ^^^
+      |       |
+      |       first given here
+
+    error: two values of `d` make variants of the same name, `d=x-y`
+     --> pipeline.yaml:6:15
+      |
+    6 |   d: [x/y, z, x-y]
+      |       ---     ^^^
+      |       |
+      |       the other one
+
+    error: an item of `e` must be a number or a text or `true` or `false`, not a list
+     --> pipeline.yaml:7:7
+      |
+    7 |   e: [[1], { f: 2 }, 3]
+      |       ^
+
+    error: an item of `e` must be a number or a text or `true` or `false`, not a map of keys
+     --> pipeline.yaml:7:12
+      |
+    7 |   e: [[1], { f: 2 }, 3]
+      |            ^
+    ");
+}
+
+#[test]
+fn a_value_that_is_wrong_is_shown_in_the_matrix() {
+    let text = errors(
+        r#"
+params: { size: 32 }
+matrix:
+  size: [64, 0, 128]
+stages:
+  pack:
+    kind: pack
+    images: images
+    size: ${size}
+    split: { test: 0.2 }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: `size` must be between 1 and 4096, not 0
+     --> pipeline.yaml:3:14
+      |
+    3 |   size: [64, 0, 128]
+      |              ^
+    ...
+    8 |     size: ${size}
+      |           ------- used here
+      |
+      = note: this is so for the variant `size=0`
+    ");
+}
+
+#[test]
+fn an_error_in_some_variants_names_one_and_an_error_in_all_is_told_once() {
+    let text = errors(
+        r#"
+params: { fit: crop, source: pack.train }
+matrix:
+  fit: [crop, stretch]
+  source: [pack.train, pack.tset]
+stages:
+  pack: { kind: pack, images: imagse, size: 32, fit: "${fit}", split: { test: 0.2 } }
+  mean:
+    kind: compute-mean
+    images: ${source}
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: the stage `pack` has no output `tset`
+     --> pipeline.yaml:4:24
+      |
+    4 |   source: [pack.train, pack.tset]
+      |                        ^^^^^^^^^
+    ...
+    9 |     images: ${source}
+      |             --------- used here
+      |
+      = note: this is so for 2 of 4 variants, such as `fit=crop,source=pack.tset`
+      = help: did you mean `test`?
+
+    error: there is no folder `imagse`
+     --> pipeline.yaml:6:31
+      |
+    6 |   pack: { kind: pack, images: imagse, size: 32, fit: "${fit}", split: { test: 0.2 } }
+      |                               ^^^^^^ that is [DIR]/imagse
+      |
+      = help: did you mean `images`?
+    "#);
+}
+
+#[test]
+fn a_matrix_of_too_many_variants_is_refused() {
+    let text = errors(
+        r#"
+params: { a: 1, b: 1, c: 1 }
+matrix:
+  a: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+  b: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+  c: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+stages:
+  pack: { kind: pack, images: images, size: 32, split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: the matrix makes 1100 variants; at most 1000 are allowed
+     --> pipeline.yaml:2:1
+      |
+    2 | matrix:
+      | ^^^^^^
+    ");
+}
+
+#[test]
+fn a_variant_s_name_fits_into_a_folder_s() {
+    let text = errors(
+        r#"
+params: { images: images }
+matrix:
+  images: [images, a-very-long-path/xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx]
+stages:
+  pack: { kind: pack, images: "${images}", size: 32, split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: the variants of this matrix have names of up to 245 bytes; at most 200 are allowed
+     --> pipeline.yaml:2:1
+      |
+    2 | matrix:
+      | ^^^^^^
+      |
+      = help: a variant is named by its values, and its name is that of a folder; vary a shorter part of a value
+    ");
+}
+
+#[test]
+fn a_pipeline_s_name_is_the_same_for_all_variants() {
+    let text = errors(
+        r#"
+name: size-${size}
+params: { size: 32 }
+matrix: { size: [32, 64] }
+stages:
+  pack: { kind: pack, images: images, size: "${size}", split: { test: 0.2 } }
+"#,
+    );
+    assert_snapshot!(text, @r"
+    error: the name depends on the matrix
+     --> pipeline.yaml:1:7
+      |
+    1 | name: size-${size}
+      |       ^^^^^^^^^^^^
+      |
+      = help: every variant has a name of its own beside it
+    ");
+}
+
+#[test]
+fn an_override_that_is_wrong_for_a_varied_parameter_is_shown_once() {
+    let manifest = "params: { size: 1, fit: crop }\nmatrix: { size: [32, 64], fit: [crop, stretch] }\nstages:\n  pack: { kind: pack, images: images, size: \"${size}\", fit: \"${fit}\" }\n";
+    let text = Project::new().with("pipeline.yaml", manifest).errors(&["size=0"]);
+    assert_snapshot!(text, @r#"
+    error: `size` must be between 1 and 4096, not 0
+     --> command line:1:9
+      |
+    1 | -p size=0
+      |         ^
+      |
+     ::: pipeline.yaml:4:45
+      |
+    4 |   pack: { kind: pack, images: images, size: "${size}", fit: "${fit}" }
+      |                                             --------- used here
+    "#);
+}
+
 fn errors(manifest: &str) -> String {
     Project::new().with("pipeline.yaml", manifest).errors(&[])
 }

@@ -8,7 +8,7 @@ use crate::cache::CacheError;
 use crate::cli::ExitCode;
 use crate::exec::WorkerError;
 use crate::key::StageId;
-use crate::manifest::ManifestErrors;
+use crate::manifest::{ManifestErrors, SelectionError};
 use crate::plan::PlanError;
 use crate::stage::StageError;
 
@@ -17,6 +17,10 @@ use crate::stage::StageError;
 pub(super) enum CommandError {
     #[error(transparent)]
     Manifest(#[from] ManifestErrors),
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    #[error("the variants of {pipeline} have different graphs; `--variant` picks one")]
+    DifferentGraphs { pipeline: String },
     #[error(transparent)]
     Plan(#[from] PlanError),
     #[error("{0}")]
@@ -61,7 +65,7 @@ impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             CommandError::Manifest(_) => ExitCode::InvalidManifest,
-            CommandError::UnknownStage { .. } => ExitCode::Usage,
+            CommandError::UnknownStage { .. } | CommandError::Selection(_) | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_) | CommandError::Cache(_) | CommandError::Output(_) | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,
         }

@@ -9,7 +9,7 @@ use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
 use crate::cli::{ExitCode, Global};
 use crate::key::{ActionKey, Change, ListingDiff, StageId};
-use crate::plan::{Forecast, Outlook, Plan, forecast};
+use crate::plan::{Forecast, Outlook, forecast};
 
 /// Explain why a stage would run or be reused, in full
 #[derive(Debug, Args)]
@@ -19,7 +19,7 @@ pub(super) struct ExplainArgs {
     /// The stage
     #[arg(value_name = "STAGE")]
     stage: StageId,
-    /// Print as JSON
+    /// Print as JSON: an object, or a list of them for a manifest with a matrix
     #[arg(long)]
     json: bool,
 }
@@ -28,17 +28,18 @@ pub(super) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, Comma
     let loaded = args.manifest.load(global)?;
     loaded.check_stage(&args.stage)?;
     let cache = loaded.cache()?;
-    let forecasts = forecast(&Plan::new(&loaded.pipeline), &cache)?;
+    let mut forecasts = forecast(&loaded.plans(), &cache)?;
     cache.memo().save()?;
+    forecasts.retain(|forecast| forecast.stage.stage == args.stage);
     let mut out = io::stdout().lock();
-    for forecast in forecasts.iter().filter(|forecast| forecast.stage == args.stage) {
-        if args.json {
-            serde_json::to_writer_pretty(&mut out, forecast).map_err(io::Error::from)?;
-            writeln!(out)?;
-        } else {
-            explain(forecast, &cache, &mut out)?;
+    match &forecasts[..] {
+        [single] if args.json && single.stage.variant.is_none() => {
+            serde_json::to_writer_pretty(&mut out, single).map_err(io::Error::from)?
         }
+        all if args.json => serde_json::to_writer_pretty(&mut out, all).map_err(io::Error::from)?,
+        all => return all.iter().try_for_each(|forecast| explain(forecast, &cache, &mut out)).map(|()| ExitCode::Success),
     }
+    writeln!(out)?;
     Ok(ExitCode::Success)
 }
 
@@ -60,6 +61,7 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
             writeln!(out, "{stage} ({kind}) takes its inputs from {}, which will run first.", names.join(" and "))?;
             writeln!(out, "If that gives the same bytes as before, {stage} will be reused.")?;
         }
+        Outlook::Shared { with } => writeln!(out, "{stage} ({kind}) is the same as {with}, which comes first, and shares its result.")?,
     }
     Ok(())
 }

@@ -26,11 +26,16 @@ enum FormatArg {
 }
 
 pub(super) fn run(args: &GraphArgs) -> Result<ExitCode, CommandError> {
-    let pipeline = args.manifest.pipeline()?;
+    let family = args.manifest.family()?;
     let format = match args.format {
         FormatArg::Mermaid => GraphFormat::Mermaid,
         FormatArg::Dot => GraphFormat::Dot,
     };
-    write!(io::stdout(), "{}", draw(&Plan::new(&pipeline), format))?;
+    let mut graphs: Vec<String> = family.variants.iter().map(|pipeline| draw(&Plan::new(pipeline), format)).collect();
+    graphs.dedup();
+    match &graphs[..] {
+        [graph] => write!(io::stdout(), "{graph}")?,
+        _ => return Err(CommandError::DifferentGraphs { pipeline: family.name }),
+    }
     Ok(ExitCode::Success)
 }

@@ -8,7 +8,7 @@ use crate::cache::Cache;
 use crate::cli::error::CommandError;
 use crate::cli::project::{Loaded, ManifestArgs};
 use crate::cli::{ExitCode, Global};
-use crate::plan::{Forecast, Outlook, Plan, forecast};
+use crate::plan::{Forecast, Outlook, forecast};
 use crate::report::{Table, write_changes};
 
 /// Say what a run would do with every stage, and why
@@ -29,7 +29,7 @@ pub(super) fn run(args: &PlanArgs, global: &Global) -> Result<ExitCode, CommandE
 
 /// Prints the forecast of a run.
 pub(super) fn print(loaded: &Loaded, cache: &Cache, json: bool) -> Result<ExitCode, CommandError> {
-    let forecasts = forecast(&Plan::new(&loaded.pipeline), cache)?;
+    let forecasts = forecast(&loaded.plans(), cache)?;
     cache.memo().save()?;
     let mut out = io::stdout().lock();
     if json {
@@ -47,6 +47,7 @@ fn table(forecasts: &[Forecast]) -> Table {
         let (will, why) = match outlook {
             Outlook::Reuse { .. } => ("be reused", String::new()),
             Outlook::Run { changes } => ("run", write_changes(changes)),
+            Outlook::Shared { with } => ("be shared", format!("it is the same as {with}")),
             Outlook::Unknown { until } => {
                 let names: Vec<String> = until.iter().map(ToString::to_string).collect();
                 ("be decided", format!("unknown until {} has run", names.join(" and ")))

@@ -8,7 +8,8 @@ use crate::cache::{Cache, Project};
 use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::key::StageId;
-use crate::manifest::{self, Override, Pipeline};
+use crate::manifest::{self, Family, Override, VariantFilter};
+use crate::plan::Plan;
 
 /// Which pipeline.
 #[derive(Debug, Args)]
@@ -19,28 +20,31 @@ pub(super) struct ManifestArgs {
     /// Set a parameter of the manifest; may be given several times
     #[arg(short, long = "param", value_name = "NAME=VALUE")]
     param: Vec<Override>,
+    /// Of a manifest with a matrix only the variants with these values; may be given several times
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    variant: Vec<VariantFilter>,
 }
 
-/// A pipeline with the project that it belongs to.
+/// The variants of a manifest with the project that they belong to.
 pub(super) struct Loaded {
-    pub(super) pipeline: Pipeline,
+    pub(super) family: Family,
     pub(super) project: Project,
 }
 
 impl ManifestArgs {
     /// Reads the manifest and nothing else.
-    pub(super) fn pipeline(&self) -> Result<Pipeline, CommandError> {
+    pub(super) fn family(&self) -> Result<Family, CommandError> {
         #[expect(clippy::disallowed_methods, reason = "paths on the command line are relative to the current folder")]
         let current = std::env::current_dir()?;
-        Ok(manifest::load(&self.manifest, &self.param, &current)?)
+        Ok(manifest::load(&self.manifest, &self.param, &current)?.select(&self.variant)?)
     }
 
     /// Reads the manifest and finds its project.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, CommandError> {
-        let pipeline = self.pipeline()?;
-        let folder = pipeline.manifest.parent().unwrap_or(Path::new("/"));
+        let family = self.family()?;
+        let folder = family.manifest.parent().unwrap_or(Path::new("/"));
         let project = Project::of(folder, global.state_dir.clone());
-        Ok(Loaded { pipeline, project })
+        Ok(Loaded { family, project })
     }
 }
 
@@ -50,15 +54,22 @@ impl Loaded {
         Ok(Cache::open(&self.project.state)?)
     }
 
+    /// The stages of every variant in order.
+    pub(super) fn plans(&self) -> Vec<Plan<'_>> {
+        self.family.variants.iter().map(Plan::new).collect()
+    }
+
     /// An error if the pipeline has no such stage.
     pub(super) fn check_stage(&self, stage: &StageId) -> Result<(), CommandError> {
-        if self.pipeline.stages.iter().any(|known| known.id == *stage) {
+        let known: Vec<&StageId> =
+            self.family.variants.first().into_iter().flat_map(|pipeline| &pipeline.stages).map(|stage| &stage.id).collect();
+        if known.contains(&stage) {
             return Ok(());
         }
         Err(CommandError::UnknownStage {
             stage: stage.clone(),
-            pipeline: self.pipeline.name.clone(),
-            known: self.pipeline.stages.iter().map(|stage| stage.id.to_string()).collect(),
+            pipeline: self.family.name.clone(),
+            known: known.into_iter().map(StageId::to_string).collect(),
         })
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
+use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
@@ -16,12 +17,13 @@ use crate::cli::{ExitCode, Global, plan};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions};
 use crate::key::StageId;
+use crate::manifest::{Family, Pipeline, PipelineStage};
 use crate::plan::Plan;
-use crate::record::{RunProvenance, RunRecord};
+use crate::record::{RunProvenance, RunRecord, VariantParams};
 use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary};
 use crate::stage::Device;
 
-/// Run a pipeline: reuse what is there, do the rest
+/// Run a pipeline, or every variant of its matrix: reuse what is there, do the rest
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
     #[command(flatten)]
@@ -64,13 +66,14 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
 }
 
 fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> Result<(RunOutcome, RunRecord), CommandError> {
-    let plan = Plan::new(&loaded.pipeline);
+    let plans = loaded.plans();
     let mut reporter: Box<dyn Reporter> = match () {
         () if json => Box::new(JsonLines::new(io::stdout())),
         () if io::stderr().is_terminal() => Box::new(Bars::new()),
         () => Box::new(Lines::new(io::stderr())),
     };
-    let mut record = RunRecord::new(run_id(), provenance(loaded)?);
+    let run = run_id();
+    let mut record = RunRecord::new(run.clone(), provenance(&loaded.family)?);
     let mut hear = |event: RunEvent| {
         if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
             record.provenance.git_commit = git_commit(&loaded.project.root);
@@ -78,14 +81,15 @@ fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> 
         record.apply(&event);
         reporter.on_event(&event);
     };
-    hear(RunEvent::RunStarted {
-        run: run_id(),
-        pipeline: loaded.pipeline.name.clone(),
-        stages: plan.stages().iter().map(|stage| ListedStage { stage: stage.id.clone(), kind: stage.spec.kind().to_owned() }).collect(),
-    });
+    hear(RunEvent::RunStarted { run, pipeline: loaded.family.name.clone(), stages: plans.iter().flat_map(listed).collect() });
     let cancelled = cancelled_by_signal()?;
-    let outcome = exec::run(&plan, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
+    let outcome = exec::run(&plans, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
     Ok((outcome, record))
+}
+
+fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {
+    let listed = |stage: &&PipelineStage| ListedStage { stage: plan.pipeline.stage_path(&stage.id), kind: stage.spec.kind().to_owned() };
+    plan.stages().iter().map(listed)
 }
 
 /// The first Ctrl-C asks the run to stop; a second one ends the program at once.
@@ -107,12 +111,21 @@ fn run_id() -> String {
     format!("{now}-{}", std::process::id())
 }
 
-fn provenance(loaded: &Loaded) -> Result<RunProvenance, CommandError> {
+fn provenance(family: &Family) -> Result<RunProvenance, CommandError> {
+    let mut params = family.variants.first().map(|pipeline| pipeline.params.clone()).unwrap_or_default();
+    let is_same_in = |pipeline: &Pipeline, name: &String, value: &Value| pipeline.params.get(name) == Some(value) && !pipeline.varies(name);
+    params.retain(|name, value| family.variants.iter().all(|pipeline| is_same_in(pipeline, name, value)));
+    let variants = family.variants.iter().filter_map(|pipeline| {
+        let own = pipeline.params.iter().filter(|(name, _)| !params.contains_key(*name));
+        let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        Some(VariantParams { variant: pipeline.variant.as_ref()?.name.clone(), params: own })
+    });
     Ok(RunProvenance {
-        pipeline: loaded.pipeline.name.clone(),
-        manifest: loaded.pipeline.manifest.clone(),
-        manifest_text: fs::read_to_string(&loaded.pipeline.manifest)?,
-        params: loaded.pipeline.params.clone(),
+        pipeline: family.name.clone(),
+        manifest: family.manifest.clone(),
+        manifest_text: fs::read_to_string(&family.manifest)?,
+        variants: variants.collect(),
+        params,
         started: jiff::Timestamp::now().to_string(),
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         git_commit: None,

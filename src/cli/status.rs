@@ -1,5 +1,6 @@
 //! `packtrain status`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -8,7 +9,9 @@ use crate::cache::{ActionRecord, Cache};
 use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
 use crate::cli::{ExitCode, Global};
-use crate::plan::{Forecast, Outlook, Plan, forecast};
+use crate::key::{ActionKey, StagePath};
+use crate::manifest::Pipeline;
+use crate::plan::{Forecast, Outlook, forecast};
 use crate::report::{self, Table};
 
 /// Show which results are up to date, and when they were made
@@ -21,11 +24,12 @@ pub(super) struct StatusArgs {
 pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let loaded = args.manifest.load(global)?;
     let cache = loaded.cache()?;
-    let forecasts = forecast(&Plan::new(&loaded.pipeline), &cache)?;
+    let forecasts = forecast(&loaded.plans(), &cache)?;
     cache.memo().save()?;
+    let heads: BTreeMap<StagePath, ActionKey> = loaded.family.variants.iter().flat_map(|pipeline| heads(pipeline, &cache)).collect();
     let mut table = Table::with_header(["stage", "kind", "state", "last run", "took", "size"]);
     for forecast in &forecasts {
-        let record = last_record(forecast, &loaded.pipeline.name, &cache)?;
+        let record = last_record(forecast, &heads, &cache)?;
         let [finished, took, size] = record.as_ref().map(made).unwrap_or_default();
         table.push([forecast.stage.to_string(), forecast.kind.to_owned(), state(&forecast.outlook).to_owned(), finished, took, size]);
     }
@@ -39,10 +43,15 @@ fn made(record: &ActionRecord) -> [String; 3] {
     [record.provenance.finished.clone(), report::seconds(record.provenance.seconds), report::bytes(size)]
 }
 
-fn last_record(forecast: &Forecast, pipeline: &str, cache: &Cache) -> Result<Option<ActionRecord>, CommandError> {
+/// The key that each stage last had.
+fn heads(pipeline: &Pipeline, cache: &Cache) -> impl Iterator<Item = (StagePath, ActionKey)> {
+    cache.heads(&pipeline.place()).into_iter().map(|(stage, key)| (pipeline.stage_path(&stage), key))
+}
+
+fn last_record(forecast: &Forecast, heads: &BTreeMap<StagePath, ActionKey>, cache: &Cache) -> Result<Option<ActionRecord>, CommandError> {
     let key = match &forecast.outlook {
         Outlook::Reuse { key, .. } => Some(*key),
-        Outlook::Run { .. } | Outlook::Unknown { .. } => cache.heads(pipeline).get(&forecast.stage).copied(),
+        Outlook::Run { .. } | Outlook::Unknown { .. } | Outlook::Shared { .. } => heads.get(&forecast.stage).copied(),
     };
     Ok(key.map(|key| cache.action(&key)).transpose()?.flatten())
 }
@@ -51,6 +60,7 @@ fn state(outlook: &Outlook) -> &'static str {
     match outlook {
         Outlook::Reuse { .. } => "up to date",
         Outlook::Run { .. } => "to be run",
+        Outlook::Shared { .. } => "shared with an earlier variant",
         Outlook::Unknown { .. } => "depends on earlier stages",
     }
 }

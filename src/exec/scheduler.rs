@@ -1,9 +1,11 @@
-//! One stage after another, in the plan's order.
+//! One stage after another, in the plan's order; of a family, one variant after another.
 //!
 //! A stage's key is computed just in time, when its inputs exist. A failed stage stops what needs it; with
-//! `keep_going` the others still run.
+//! `keep_going` the others still run. A failed variant never stops the next one. What several variants have in common runs once:
+//! the first one's result is in the cache for the others, and a failure is not tried again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -13,7 +15,7 @@ use crate::cache::{ActionRecord, Cache, CacheError, Project, place};
 use crate::event::{Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
 use crate::exec::publish::{Finished, publish};
 use crate::exec::worker::{self, WorkerError};
-use crate::key::{ActionKey, Change, Fingerprint, StageId};
+use crate::key::{ActionKey, Change, Fingerprint, StageId, StagePath};
 use crate::manifest::{PipelineInputSource, PipelineStage};
 use crate::plan::{Decision, GatheredInputs, Plan, PlanError, decide, fingerprint, gather};
 use crate::stage::{self, Device, StageContext, StageError, StageJob};
@@ -22,7 +24,7 @@ use crate::stage::{self, Device, StageContext, StageError, StageJob};
 #[derive(Debug, Clone, Default)]
 pub struct RunOptions {
     pub device: Device,
-    /// Stages that run even if their result is there.
+    /// Stages that run even if their result is there; what variants have in common is run again once.
     pub force: BTreeSet<StageId>,
     /// Goes on with stages that do not need a failed one.
     pub keep_going: bool,
@@ -39,14 +41,16 @@ pub enum ExecError {
     Stage(#[from] StageError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    #[error("it failed as {stage} already: {reason}")]
+    FailedBefore { stage: StagePath, reason: String },
     /// The stage ended well but left something that is no artifact.
     #[error("its output `{output}` is not what it should be: {reason}")]
     Output { output: String, reason: String },
 }
 
-/// Runs the plan. The events tell everything; the outcome is the last one's.
+/// Runs the plans, which are those of one manifest's variants. The events tell everything but [`RunEvent::RunStarted`].
 pub fn run(
-    plan: &Plan<'_>,
+    plans: &[Plan<'_>],
     project: &Project,
     cache: &Cache,
     options: &RunOptions,
@@ -54,11 +58,18 @@ pub fn run(
 ) -> Result<RunOutcome, CacheError> {
     let started = Instant::now();
     cache.sweep()?;
-    let mut run = Run { plan, project, cache, options, results: BTreeMap::new(), heads: cache.heads(&plan.pipeline.name) };
-    let earlier_heads = run.heads.clone();
-    let outcome = run.stages(outside);
-    if run.heads != earlier_heads {
-        cache.set_heads(&plan.pipeline.name, &run.heads)?;
+    let mut outcome = RunOutcome::Succeeded;
+    let mut attempts = Attempts::default();
+    for plan in plans {
+        let place = plan.pipeline.place();
+        let earlier_heads = cache.heads(&place);
+        let heads = earlier_heads.clone();
+        let mut run = Run { plan, project, cache, options, attempts, results: BTreeMap::new(), heads };
+        outcome = outcome.max(run.stages(outside));
+        if run.heads != earlier_heads {
+            cache.set_heads(&place, &run.heads)?;
+        }
+        attempts = run.attempts;
     }
     cache.memo().save()?;
     (outside.emit)(RunEvent::RunFinished { outcome, seconds: started.elapsed().as_secs_f64() });
@@ -76,8 +87,20 @@ struct Run<'a> {
     project: &'a Project,
     cache: &'a Cache,
     options: &'a RunOptions,
+    attempts: Attempts,
     results: BTreeMap<StageId, ActionRecord>,
     heads: BTreeMap<StageId, ActionKey>,
+}
+
+/// A result, and the inputs that changed while it was made; `None` if it was not made here.
+type Done = (ActionRecord, Option<Vec<PathBuf>>);
+
+/// What was run for earlier variants.
+#[derive(Default)]
+struct Attempts {
+    succeeded: BTreeSet<ActionKey>,
+    failed: BTreeMap<ActionKey, (StagePath, String)>,
+    interrupted: bool,
 }
 
 /// A stage with what its result depends on.
@@ -92,16 +115,17 @@ impl Run<'_> {
         let mut outcome = RunOutcome::Succeeded;
         for stage in self.plan.stages() {
             let blocked = self.missing_upstream(stage);
-            let stopped = outcome == RunOutcome::Interrupted || (outcome == RunOutcome::Failed && !self.options.keep_going);
+            let stopped = self.attempts.interrupted || (outcome == RunOutcome::Failed && !self.options.keep_going);
             if blocked.is_some() || stopped {
-                (outside.emit)(RunEvent::StageNotRun { stage: stage.id.clone(), needs: blocked });
+                (outside.emit)(RunEvent::StageNotRun { stage: self.path(stage), needs: blocked });
                 continue;
             }
             match self.stage(stage, outside) {
                 Ok(record) => drop(self.results.insert(stage.id.clone(), record)),
                 Err(error) => {
-                    outcome = if is_interruption(&error) { RunOutcome::Interrupted } else { RunOutcome::Failed };
-                    (outside.emit)(RunEvent::StageFailed { stage: stage.id.clone(), error: error.to_string() });
+                    self.attempts.interrupted = is_interruption(&error);
+                    outcome = if self.attempts.interrupted { RunOutcome::Interrupted } else { RunOutcome::Failed };
+                    (outside.emit)(RunEvent::StageFailed { stage: self.path(stage), error: error.to_string() });
                 }
             }
         }
@@ -119,10 +143,9 @@ impl Run<'_> {
         let action = Action { stage, fingerprint: fingerprint(stage, &inputs)?, inputs };
         let (record, ran) = match self.decide(&action)? {
             Decision::Hit(record) => (*record, None),
-            Decision::Run(changes) => self.run_locked(action, changes, outside)?,
+            Decision::Run(changes) => self.attempt(action, changes, outside)?,
         };
-        let files = self.place_outputs(stage, &record)?;
-        let result = stage_result(stage, &record, files);
+        let result = self.result(stage, &record, self.place_outputs(stage, &record)?);
         (outside.emit)(match ran {
             None => RunEvent::StageReused(result),
             Some(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
@@ -132,33 +155,42 @@ impl Run<'_> {
     }
 
     fn decide(&self, action: &Action<'_>) -> Result<Decision, ExecError> {
-        let id = &action.stage.id;
-        if self.options.force.contains(id) {
+        let (id, key) = (&action.stage.id, action.fingerprint.key());
+        if let Some((stage, reason)) = self.attempts.failed.get(&key) {
+            return Err(ExecError::FailedBefore { stage: stage.clone(), reason: reason.clone() });
+        }
+        if self.options.force.contains(id) && !self.attempts.succeeded.contains(&key) {
             return Ok(Decision::Run(vec![Change::Forced]));
         }
         let earlier = self.heads.get(id).map(|key| self.cache.action(key)).transpose()?.flatten();
         Ok(decide(&action.fingerprint, &action.inputs, earlier.as_ref(), self.cache)?)
     }
 
-    /// Runs a stage under its action's lock, unless another process has run it meanwhile. The second value is the list of
-    /// inputs that changed meanwhile, `None` if nothing ran here.
-    fn run_locked(
-        &self,
-        action: Action<'_>,
-        changes: Vec<Change>,
-        outside: &mut Outside<'_>,
-    ) -> Result<(ActionRecord, Option<Vec<std::path::PathBuf>>), ExecError> {
+    /// Runs a stage and remembers how that ended.
+    fn attempt(&mut self, action: Action<'_>, changes: Vec<Change>, outside: &mut Outside<'_>) -> Result<Done, ExecError> {
+        let (key, stage) = (action.fingerprint.key(), self.path(action.stage));
+        let done = self.run_locked(action, changes, outside);
+        match &done {
+            Ok(_) => drop(self.attempts.succeeded.insert(key)),
+            Err(error) if is_interruption(error) => {}
+            Err(error) => drop(self.attempts.failed.insert(key, (stage, error.to_string()))),
+        }
+        done
+    }
+
+    /// Runs a stage under its action's lock, unless another process has run it meanwhile.
+    fn run_locked(&self, action: Action<'_>, changes: Vec<Change>, outside: &mut Outside<'_>) -> Result<Done, ExecError> {
         let Action { stage, fingerprint, inputs } = action;
-        let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.name);
+        let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.place());
         let mut waited = false;
         let lock = self.cache.lock(&fingerprint.key(), &holder, |holder| {
             waited = true;
-            (outside.emit)(RunEvent::StageWaiting { stage: stage.id.clone(), holder: holder.to_owned() });
+            (outside.emit)(RunEvent::StageWaiting { stage: self.path(stage), holder: holder.to_owned() });
         })?;
         if waited && let Decision::Hit(record) = decide(&fingerprint, &inputs, None, self.cache)? {
             return Ok((*record, None));
         }
-        (outside.emit)(RunEvent::StageStarted { stage: stage.id.clone(), changes });
+        (outside.emit)(RunEvent::StageStarted { stage: self.path(stage), changes });
         let job = StageJob {
             stage: stage.id.clone(),
             spec: stage.spec.clone(),
@@ -168,15 +200,16 @@ impl Run<'_> {
             device: self.options.device,
         };
         let started = Instant::now();
-        let (output, metrics) = execute(&job, outside)?;
+        let (output, metrics) = execute(&self.path(stage), &job, outside)?;
         let seconds = started.elapsed().as_secs_f64();
-        let finished = Finished { job: &job, pipeline: &self.plan.pipeline.name, fingerprint, inputs: &inputs, output, metrics, seconds };
+        let pipeline = self.plan.pipeline.place();
+        let finished = Finished { job: &job, pipeline: &pipeline, fingerprint, inputs: &inputs, output, metrics, seconds };
         let (record, unstable) = publish(finished, self.cache)?;
         Ok((record, Some(unstable)))
     }
 
-    fn place_outputs(&self, stage: &PipelineStage, record: &ActionRecord) -> Result<Vec<std::path::PathBuf>, CacheError> {
-        let folder = self.project.output(&self.plan.pipeline.name, stage.id.as_str());
+    fn place_outputs(&self, stage: &PipelineStage, record: &ActionRecord) -> Result<Vec<PathBuf>, CacheError> {
+        let folder = self.project.output(&self.plan.pipeline.place(), stage.id.as_str());
         let mut files = Vec::new();
         for output in stage.spec.outputs() {
             if let Some(stored) = record.outputs.get(output.name) {
@@ -188,6 +221,22 @@ impl Run<'_> {
         Ok(files)
     }
 
+    fn result(&self, stage: &PipelineStage, record: &ActionRecord, files: Vec<PathBuf>) -> StageResult {
+        StageResult {
+            stage: self.path(stage),
+            key: record.fingerprint.key(),
+            seconds: record.provenance.seconds,
+            metrics: record.metrics.clone(),
+            output: record.result.clone(),
+            files,
+            unstable_inputs: Vec::new(),
+        }
+    }
+
+    fn path(&self, stage: &PipelineStage) -> StagePath {
+        self.plan.pipeline.stage_path(&stage.id)
+    }
+
     fn missing_upstream(&self, stage: &PipelineStage) -> Option<StageId> {
         stage.inputs.iter().find_map(|input| match &input.source {
             PipelineInputSource::Output { stage, .. } if !self.results.contains_key(stage) => Some(stage.clone()),
@@ -197,30 +246,18 @@ impl Run<'_> {
 }
 
 /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
-fn execute(job: &StageJob, outside: &mut Outside<'_>) -> Result<(StageOutput, Vec<Metric>), ExecError> {
+fn execute(stage: &StagePath, job: &StageJob, outside: &mut Outside<'_>) -> Result<(StageOutput, Vec<Metric>), ExecError> {
     let mut metrics = Vec::new();
     let emit = &mut outside.emit;
     let mut hear = |said: StageEvent| {
         if let StageEvent::Metric { name, value } = &said {
             metrics.push(Metric { name: name.clone(), value: *value });
         }
-        emit(RunEvent::Stage { stage: job.stage.clone(), said });
+        emit(RunEvent::Stage { stage: stage.clone(), said });
     };
     let mut context = StageContext { emit: &mut hear, cancelled: outside.cancelled };
     let output = if job.spec.needs_worker() { worker::run(job, &mut context)? } else { stage::run(job, &mut context)? };
     Ok((output, metrics))
-}
-
-fn stage_result(stage: &PipelineStage, record: &ActionRecord, files: Vec<std::path::PathBuf>) -> StageResult {
-    StageResult {
-        stage: stage.id.clone(),
-        key: record.fingerprint.key(),
-        seconds: record.provenance.seconds,
-        metrics: record.metrics.clone(),
-        output: record.result.clone(),
-        files,
-        unstable_inputs: Vec::new(),
-    }
 }
 
 fn is_interruption(error: &ExecError) -> bool {

@@ -1,4 +1,4 @@
-//! The name of a stage within its pipeline.
+//! The names of stages and variants.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +11,20 @@ use thiserror::Error;
 #[serde(into = "String", try_from = "String")]
 pub struct StageId(String);
 
+/// A variant's name within its pipeline: `lr=0.01,batch=64`. It names a folder under `output/` too; no stage's name has a `=`, so
+/// that the two never meet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VariantName(String);
+
+/// A stage within a run: of the pipeline, or of one of its variants.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct StagePath {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<VariantName>,
+    pub stage: StageId,
+}
+
 /// The text cannot name a stage.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{0}` is not a stage name; use letters, digits, `-` and `_`, beginning with a letter")]
@@ -18,6 +32,24 @@ pub struct StageIdError(String);
 
 impl StageId {
     /// The name as written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl VariantName {
+    /// Names the variant with these values of parameters. Of a value, what a folder's name had better not have becomes `-`.
+    pub fn new<'a>(settings: impl IntoIterator<Item = (&'a str, &'a str)>) -> VariantName {
+        let settings = settings.into_iter().map(|(name, value)| format!("{name}={}", VariantName::sanitized(value)));
+        VariantName(settings.collect::<Vec<_>>().join(","))
+    }
+
+    /// A value as it stands in a name: letters, digits, `.`, `_`, `+` and `-`.
+    pub fn sanitized(value: &str) -> String {
+        value.chars().map(|c| if c.is_ascii_alphanumeric() || "._+-".contains(c) { c } else { '-' }).collect()
+    }
+
+    /// The name as a text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,8 +85,34 @@ impl fmt::Display for StageId {
     }
 }
 
+impl fmt::Display for VariantName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for StagePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.variant {
+            Some(variant) => write!(f, "{variant}/{}", self.stage),
+            None => self.stage.fmt(f),
+        }
+    }
+}
+
 impl fmt::Debug for StageId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_s_name_is_fit_for_a_folder() {
+        let name = VariantName::new([("lr", "1e-5"), ("images", "../data sets/cifär"), ("flip", "true")]);
+        assert_eq!(name.as_str(), "lr=1e-5,images=..-data-sets-cif-r,flip=true");
     }
 }

@@ -11,5 +11,5 @@ mod tree;
 pub use change::Change;
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use fingerprint::{ActionKey, Fingerprint};
-pub use id::{StageId, StageIdError};
+pub use id::{StageId, StageIdError, StagePath, VariantName};
 pub use tree::{Listing, ListingDiff, SourceFile};

@@ -24,6 +24,7 @@ pub(super) struct Diagnostic {
     place: Option<Span>,
     label: Option<String>,
     also: Vec<(Span, String)>,
+    note: Option<String>,
     help: Vec<String>,
 }
 
@@ -77,7 +78,7 @@ impl Diagnostic {
 
     /// A problem that no text holds, such as a manifest that is not there.
     pub fn anywhere(title: impl Into<String>) -> Diagnostic {
-        Diagnostic { title: title.into(), place: None, label: None, also: Vec::new(), help: Vec::new() }
+        Diagnostic { title: title.into(), place: None, label: None, also: Vec::new(), note: None, help: Vec::new() }
     }
 
     /// A few words under the place.
@@ -89,6 +90,12 @@ impl Diagnostic {
     /// Another place that has to do with it.
     pub fn also(mut self, place: Span, label: impl Into<String>) -> Diagnostic {
         self.also.push((place, label.into()));
+        self
+    }
+
+    /// When it is so.
+    pub fn note(mut self, note: String) -> Diagnostic {
+        self.note = Some(note);
         self
     }
 
@@ -110,7 +117,9 @@ impl Diagnostic {
                 group = group.element(snippet(*span, sources).annotation(context));
             }
         }
-        group.elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())))
+        group
+            .elements(self.note.iter().map(|note| Level::NOTE.message(note.as_str())))
+            .elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())))
     }
 }
 

@@ -32,9 +32,8 @@ pub(super) struct StageNode {
 const DECIDING_KEY: &str = "model";
 
 /// Reads the whole manifest, parameters already substituted.
-pub(super) fn read(root: &Node, problems: &mut Vec<Diagnostic>) -> Document {
-    let rules = Rules::new();
-    let json = Shape { rules: &rules, problems }.check(root, "the manifest", &rules.top);
+pub(super) fn read(root: &Node, rules: &Rules, problems: &mut Vec<Diagnostic>) -> Document {
+    let json = Shape { rules, problems }.check(root, "the manifest", &rules.top);
     let text = |key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
     let entries = root.as_map().and_then(|map| map.get("stages")).and_then(Node::as_map);
     let stages = entries.into_iter().flat_map(|map| &map.0);
@@ -42,7 +41,7 @@ pub(super) fn read(root: &Node, problems: &mut Vec<Diagnostic>) -> Document {
         name: text("name"),
         description: text("description"),
         seed: json.get("seed").and_then(Json::as_u64).unwrap_or_default(),
-        stages: stages.filter_map(|entry| StageReader { rules: &rules, entry, problems }.read()).collect(),
+        stages: stages.filter_map(|entry| StageReader { rules, entry, problems }.read()).collect(),
     }
 }
 

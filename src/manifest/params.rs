@@ -1,5 +1,7 @@
 //! `params`: values by name, substituted where `${name}` stands, and overridden from the command line.
 //!
+//! An override of a parameter that `matrix` varies leaves it that one value, or those of a list.
+//!
 //! A scalar that is nothing but `${name}` becomes the parameter's value, whatever its type; inside a longer text the value is
 //! written out; `$${` is a plain `${`. A value keeps the place where it was written, and the folder that its relative paths
 //! start from.
@@ -32,19 +34,25 @@ const LARGEST: usize = 1_000_000;
 /// Parameters may be made of others so many levels deep.
 const DEEPEST: usize = 16;
 
+/// Puts the values of the command line in the place of the manifest's.
+pub(super) fn override_values(root: &mut Node, overrides: &[Override], sources: &mut Sources, problems: &mut Vec<Diagnostic>) {
+    let Value::Map(map) = &mut root.value else { return };
+    for value in overrides {
+        let Some(node) = apply(value, map, sources, problems) else { continue };
+        if let Some(varied) = map.get_mut("matrix").and_then(Node::as_map_mut).and_then(|matrix| matrix.get_mut(&value.name)) {
+            *varied = match node.value {
+                Value::Seq(_) => node,
+                _ => Node { value: Value::Seq(vec![node.clone()]), ..node },
+            };
+        }
+    }
+}
+
 /// Replaces every `${name}` outside `params`; gives the parameters' values.
-pub(super) fn substitute(
-    root: &mut Node,
-    overrides: &[Override],
-    sources: &mut Sources,
-    problems: &mut Vec<Diagnostic>,
-) -> BTreeMap<String, serde_json::Value> {
+pub(super) fn substitute(root: &mut Node, sources: &Sources, problems: &mut Vec<Diagnostic>) -> BTreeMap<String, serde_json::Value> {
     let Value::Map(map) = &mut root.value else { return BTreeMap::new() };
     let section = map.remove("params");
-    let mut written = section.as_ref().and_then(|section| section.node.as_map()).cloned().unwrap_or_default();
-    for value in overrides {
-        apply(value, &mut written, sources, problems);
-    }
+    let written = section.as_ref().and_then(|section| section.node.as_map()).cloned().unwrap_or_default();
     let all = written.0.clone();
     let mut params = Params { written, values: BTreeMap::new(), open: Vec::new(), room: LARGEST, sources, problems };
     for entry in &all {
@@ -194,17 +202,21 @@ impl Params<'_> {
     }
 }
 
-fn apply(value: &Override, params: &mut Map, sources: &mut Sources, problems: &mut Vec<Diagnostic>) {
+/// Overrides one parameter; gives its value if there is such a parameter.
+fn apply(value: &Override, manifest: &mut Map, sources: &mut Sources, problems: &mut Vec<Diagnostic>) -> Option<Node> {
     let prefix = format!("-p {}=", value.name);
     let source = sources.add_argument(format!("{prefix}{}", value.value));
     let place = Span { source, start: prefix.len(), end: prefix.len() + value.value.len() };
-    let Some(entry) = params.0.iter_mut().find(|entry| entry.key == value.name) else {
+    let mut none = Map::default();
+    let params = manifest.get_mut("params").and_then(Node::as_map_mut).unwrap_or(&mut none);
+    if params.get(&value.name).is_none() {
         let help = suggestion(&value.name, params.0.iter().map(|entry| entry.key.as_str()), "the parameters are");
         let place = Span { source, start: "-p ".len(), end: prefix.len() - 1 };
         problems.push(Diagnostic::at(place, format!("there is no parameter `{}`", value.name)).help(help));
-        return;
-    };
-    entry.node = override_value(&value.value, place, sources, problems);
+        return None;
+    }
+    let node = override_value(&value.value, place, sources, problems);
+    params.get_mut(&value.name).map(|own| own.clone_from(&node)).map(|()| node)
 }
 
 /// A list, a map, a quoted text, a number and the like as YAML reads it; everything else is the text itself, so that a path

@@ -3,20 +3,40 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::key::StageId;
+use crate::key::{StageId, StagePath, VariantName};
 use crate::stage::StageSpec;
+
+/// The pipelines of a manifest: a single one or, with a `matrix`, one for each combination of its values.
+#[derive(Debug, Clone)]
+pub struct Family {
+    pub name: String,
+    /// The manifest's file, absolute.
+    pub manifest: PathBuf,
+    /// At least one; the first parameter of the matrix varies slowest. All have the same stages by name.
+    pub variants: Vec<Pipeline>,
+}
 
 /// A valid pipeline.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     pub name: String,
     pub description: Option<String>,
+    /// Which of a family it is; none for a manifest without a matrix.
+    pub variant: Option<Variant>,
     /// The manifest's file, absolute.
     pub manifest: PathBuf,
     /// The values of the manifest's `params` after overrides.
     pub params: BTreeMap<String, serde_json::Value>,
     /// In the order of the manifest; references may lead forwards but never round in a circle.
     pub stages: Vec<PipelineStage>,
+}
+
+/// One combination of a matrix's values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variant {
+    pub name: VariantName,
+    /// The matrix's parameters in its order, with their values written out.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A valid stage.
@@ -47,4 +67,24 @@ pub enum PipelineInputSource {
     File(PathBuf),
     /// A folder of images from outside, absolute.
     ImageFolder(PathBuf),
+}
+
+impl Pipeline {
+    /// What tells the pipeline from all others, also from its siblings: `name`, or `name/lr=0.01`. Names its folder under `output/`.
+    pub fn place(&self) -> String {
+        match &self.variant {
+            Some(variant) => format!("{}/{}", self.name, variant.name),
+            None => self.name.clone(),
+        }
+    }
+
+    /// Whether the matrix gives this parameter its value.
+    pub fn varies(&self, param: &str) -> bool {
+        self.variant.iter().flat_map(|variant| &variant.settings).any(|(name, _)| name == param)
+    }
+
+    /// A stage of this pipeline among those of its family.
+    pub fn stage_path(&self, stage: &StageId) -> StagePath {
+        StagePath { variant: self.variant.as_ref().map(|variant| variant.name.clone()), stage: stage.clone() }
+    }
 }

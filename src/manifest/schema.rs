@@ -129,6 +129,15 @@ fn top() -> Value {
                 "type": ["object", "null"],
                 "propertyNames": name_rule
             },
+            "matrix": {
+                "description": "Lists of values for parameters: every combination makes a variant of the pipeline, in the order of the keys. The values take the place of those in `params`.",
+                "type": ["object", "null"],
+                "propertyNames": name_rule,
+                "additionalProperties": {
+                    "description": "The parameter's values, each once; an empty value takes away the list of an extended manifest.",
+                    "type": ["array", "null"], "items": { "type": ["number", "string", "boolean"] }, "minItems": 1
+                }
+            },
             "stages": {
                 "description": "The stages by name, in any order: who uses whom says what runs first.",
                 "type": "object",

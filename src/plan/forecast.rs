@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cache::{ActionRecord, Cache};
-use crate::key::{ActionKey, Change, StageId};
+use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
+use crate::manifest::PipelineStage;
 use crate::plan::graph::upstream;
+use crate::plan::identity::identities;
 use crate::plan::{Decision, Plan, PlanError, decide, fingerprint, gather};
 
 /// What a run would do with one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Forecast {
-    pub stage: StageId,
+    #[serde(flatten)]
+    pub stage: StagePath,
     pub kind: &'static str,
     #[serde(flatten)]
     pub outlook: Outlook,
@@ -28,34 +31,57 @@ pub enum Outlook {
     Run { changes: Vec<Change> },
     /// Whether it runs depends on what these stages give.
     Unknown { until: Vec<StageId> },
+    /// It is the same as a stage of an earlier variant, which comes first.
+    Shared { with: StagePath },
 }
 
-/// Foretells a run of the plan, stage by stage in order.
-pub fn forecast(plan: &Plan<'_>, cache: &Cache) -> Result<Vec<Forecast>, PlanError> {
-    let heads = cache.heads(&plan.pipeline.name);
-    let mut results: BTreeMap<StageId, ActionRecord> = BTreeMap::new();
+/// Foretells a run of the plans of a manifest's variants, stage by stage in order.
+pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, PlanError> {
     let mut forecasts = Vec::new();
-    for stage in plan.stages() {
-        let outlook = match gather(stage, &results, cache)? {
-            None => {
-                let mut until: Vec<StageId> = upstream(stage).filter(|id| !results.contains_key(id)).cloned().collect();
-                until.dedup();
-                Outlook::Unknown { until }
-            }
-            Some(inputs) => {
-                let fingerprint = fingerprint(stage, &inputs)?;
-                let earlier = heads.get(&stage.id).map(|key| cache.action(key)).transpose()?.flatten();
-                match decide(&fingerprint, &inputs, earlier.as_ref(), cache)? {
-                    Decision::Run(changes) => Outlook::Run { changes },
-                    Decision::Hit(record) => {
-                        let outlook = Outlook::Reuse { key: fingerprint.key(), seconds: record.provenance.seconds };
-                        results.insert(stage.id.clone(), *record);
-                        outlook
-                    }
+    let mut to_be_made: BTreeMap<Digest, StagePath> = BTreeMap::new();
+    for plan in plans {
+        let identities = identities(plan)?;
+        let mut variant = VariantForecast { cache, heads: cache.heads(&plan.pipeline.place()), results: BTreeMap::new() };
+        for stage in plan.stages() {
+            let mut outlook = variant.outlook(stage)?;
+            let path = plan.pipeline.stage_path(&stage.id);
+            if !matches!(outlook, Outlook::Reuse { .. })
+                && let Some(identity) = identities.get(&stage.id)
+            {
+                let first = to_be_made.entry(*identity).or_insert_with(|| path.clone());
+                if *first != path {
+                    outlook = Outlook::Shared { with: first.clone() };
                 }
             }
-        };
-        forecasts.push(Forecast { stage: stage.id.clone(), kind: stage.spec.kind(), outlook });
+            forecasts.push(Forecast { stage: path, kind: stage.spec.kind(), outlook });
+        }
     }
     Ok(forecasts)
+}
+
+struct VariantForecast<'a> {
+    cache: &'a Cache,
+    heads: BTreeMap<StageId, ActionKey>,
+    /// Of the stages whose results are there.
+    results: BTreeMap<StageId, ActionRecord>,
+}
+
+impl VariantForecast<'_> {
+    fn outlook(&mut self, stage: &PipelineStage) -> Result<Outlook, PlanError> {
+        let Some(inputs) = gather(stage, &self.results, self.cache)? else {
+            let mut until: Vec<StageId> = upstream(stage).filter(|id| !self.results.contains_key(id)).cloned().collect();
+            until.dedup();
+            return Ok(Outlook::Unknown { until });
+        };
+        let fingerprint = fingerprint(stage, &inputs)?;
+        let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
+        Ok(match decide(&fingerprint, &inputs, earlier.as_ref(), self.cache)? {
+            Decision::Run(changes) => Outlook::Run { changes },
+            Decision::Hit(record) => {
+                let outlook = Outlook::Reuse { key: fingerprint.key(), seconds: record.provenance.seconds };
+                self.results.insert(stage.id.clone(), *record);
+                outlook
+            }
+        })
+    }
 }

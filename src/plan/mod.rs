@@ -6,6 +6,7 @@ mod decide;
 mod draw;
 mod forecast;
 mod graph;
+mod identity;
 mod inputs;
 
 pub use decide::{Decision, decide, fingerprint};

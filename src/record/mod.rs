@@ -2,18 +2,19 @@
 //!
 //! Knows nothing of how a run is executed or shown.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
-use crate::key::{ActionKey, Change, StageId};
+use crate::key::{ActionKey, Change, StagePath, VariantName};
 
 /// The version of the record's layout.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
-/// One run of a pipeline.
+/// One run of a pipeline, with all its variants.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
     pub format: u32,
@@ -32,7 +33,11 @@ pub struct RunProvenance {
     pub manifest: PathBuf,
     /// As it was read.
     pub manifest_text: String,
-    pub params: std::collections::BTreeMap<String, serde_json::Value>,
+    /// Those that are the same in all variants.
+    pub params: BTreeMap<String, serde_json::Value>,
+    /// Those that were run, in order; none for a manifest without a matrix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variants: Vec<VariantParams>,
     /// RFC 3339.
     pub started: String,
     /// packtrain's version.
@@ -41,10 +46,19 @@ pub struct RunProvenance {
     pub git_commit: Option<String>,
 }
 
+/// A variant of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VariantParams {
+    pub variant: VariantName,
+    /// Those that are not the same in all variants.
+    pub params: BTreeMap<String, serde_json::Value>,
+}
+
 /// What became of one stage.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StageRecord {
-    pub stage: StageId,
+    #[serde(flatten)]
+    pub stage: StagePath,
     pub kind: String,
     pub state: StageState,
     pub key: Option<ActionKey>,
@@ -130,7 +144,7 @@ impl RunRecord {
         Ok(record)
     }
 
-    fn with(&mut self, stage: &StageId, change: impl FnOnce(&mut StageRecord)) {
+    fn with(&mut self, stage: &StagePath, change: impl FnOnce(&mut StageRecord)) {
         if let Some(record) = self.stages.iter_mut().find(|record| record.stage == *stage) {
             change(record);
         }

@@ -3,7 +3,7 @@
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::event::{RunEvent, StageEvent};
-use crate::key::StageId;
+use crate::key::StagePath;
 use crate::report::{Reporter, phrase, write_changes};
 
 /// Draws to standard error.
@@ -22,7 +22,7 @@ impl Bars {
         Bars { bar: ProgressBar::hidden(), activity: String::new() }
     }
 
-    fn begin(&mut self, stage: &StageId) {
+    fn begin(&mut self, stage: &StagePath) {
         self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         self.bar.set_style(style(SPINNER));
         self.bar.set_prefix(stage.to_string());
@@ -30,7 +30,7 @@ impl Bars {
         self.activity.clear();
     }
 
-    fn hear(&mut self, stage: &StageId, said: &StageEvent) {
+    fn hear(&mut self, stage: &StagePath, said: &StageEvent) {
         match said {
             StageEvent::Progress { activity, done, total, unit } => {
                 if *activity != self.activity {

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use crate::event::{RunEvent, StageEvent};
+use crate::key::StagePath;
 use crate::report::{Reporter, phrase, write_changes};
 
 /// How often a long activity says how far it is.
@@ -27,7 +28,7 @@ impl<W: Write> Lines<W> {
         drop(writeln!(self.out, "{line}"));
     }
 
-    fn hear(&mut self, stage: &crate::key::StageId, said: &StageEvent) {
+    fn hear(&mut self, stage: &StagePath, said: &StageEvent) {
         match said {
             StageEvent::Progress { activity, done, total, unit } => {
                 if self.told.elapsed() >= INTERVAL {

@@ -10,13 +10,13 @@ pub struct Table {
 
 impl Table {
     /// A table that begins with this row.
-    pub fn with_header<const N: usize>(header: [&str; N]) -> Table {
-        Table { rows: vec![header.map(str::to_owned).to_vec()] }
+    pub fn with_header<S: Into<String>>(header: impl IntoIterator<Item = S>) -> Table {
+        Table { rows: vec![header.into_iter().map(Into::into).collect()] }
     }
 
     /// Adds a row.
-    pub fn push<const N: usize>(&mut self, row: [String; N]) {
-        self.rows.push(row.to_vec());
+    pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
+        self.rows.push(row.into_iter().collect());
     }
 
     /// Whether there is no row but the header.

@@ -13,3 +13,4 @@ mod harness;
 mod readme;
 #[cfg(feature = "torch")]
 mod training;
+mod variants;

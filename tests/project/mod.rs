@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use packtrain::manifest::{ManifestErrors, Override, Pipeline, load};
+use packtrain::manifest::{Family, ManifestErrors, Override, load};
 use tempfile::TempDir;
 
 /// A folder with `images/`, `labels.txt` and what a test writes; the manifest is `pipeline.yaml`.
@@ -32,7 +32,7 @@ impl Project {
         self.folder.path().join(path)
     }
 
-    pub fn load(&self, overrides: &[&str]) -> Result<Pipeline, ManifestErrors> {
+    pub fn load(&self, overrides: &[&str]) -> Result<Family, ManifestErrors> {
         let overrides: Vec<Override> = overrides.iter().map(|text| text.parse().unwrap()).collect();
         load("pipeline.yaml".as_ref(), &overrides, self.folder.path())
     }

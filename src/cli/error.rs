@@ -42,8 +42,8 @@ impl CommandError {
     pub(super) fn report(&self, out: &mut dyn Write) -> ExitCode {
         let text = match self {
             // Manifest errors bring their own form, with the lines that they are about.
-            CommandError::Manifest(errors) if io::stderr().is_terminal() => errors.coloured(),
-            CommandError::Manifest(errors) => errors.to_string(),
+            CommandError::Manifest(errors) if io::stderr().is_terminal() => format!("{}\n", errors.coloured()),
+            CommandError::Manifest(errors) => format!("{errors}\n"),
             other => format!("error: {other}\n"),
         };
         // Nobody is left to tell if standard error is closed.

@@ -24,6 +24,8 @@ pub enum StageEvent {
     },
     /// An epoch of training is over.
     Epoch(EpochMetrics),
+    /// The state after an epoch was written to a file in the job's folder, for the coordinator to keep.
+    Checkpoint { epoch: u32, file: String },
     /// A result worth a line in the final table, such as `rank-1` of an evaluation.
     Metric { name: String, value: f64 },
     /// Something that the user should know but that does not stop the stage.

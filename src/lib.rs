@@ -24,8 +24,9 @@
 //! |---|---|
 //! | `.packtrain/objects/ab/cdef…` | [`cache::Cache`] |
 //! | `.packtrain/actions/<key>.json` | [`cache::ActionRecord`] |
+//! | `.packtrain/checkpoints/<key>.json` | [`cache::CheckpointRecord`] |
 //! | `.packtrain/index` | [`cache::Memo`] |
-//! | `.packtrain/work/…` | [`cache::Scratch`] |
+//! | `.packtrain/work/…` | [`cache::ActionLock`] |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `output/<pipeline>/<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
 //! | `output/<pipeline>/<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |

@@ -2,6 +2,7 @@
 //!
 //! The only user of the `hdf5`, `image` and `safetensors` libraries. Knows nothing of stages, keys or where files lie.
 
+mod checkpoint;
 mod error;
 mod evaluation;
 mod features;
@@ -13,7 +14,9 @@ mod model;
 mod picture;
 mod resize;
 mod rows;
+mod tensors;
 
+pub use checkpoint::{Checkpoint, Counters};
 pub use error::ArtifactError;
 pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};
 pub use features::{FeaturesFile, FeaturesWriter};

@@ -2,15 +2,12 @@
 //!
 //! Knows names, shapes and numbers; which of them make up a network is the worker's to know.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use half::{bf16, f16};
-use memmap2::Mmap;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::artifact::tensors::{self, NamedTensors};
 use crate::artifact::{ArtifactError, Mean};
 
 /// A model file read into memory.
@@ -59,61 +56,20 @@ pub struct ModelTensor {
     pub values: Vec<f32>,
 }
 
-/// The one metadata key that we write. One, because safetensors writes several in a random order.
-const HEADER_KEY: &str = "packtrain";
-
 impl ModelFile {
     /// Reads a model or weights made elsewhere; tensors of other floating-point types are converted to f32.
     pub fn read(path: &Path) -> Result<ModelFile, ArtifactError> {
-        let invalid = |reason: String| ArtifactError::invalid(path, reason);
-        let file = File::open(path).map_err(|source| ArtifactError::io(path, source))?;
-        #[expect(unsafe_code, reason = "weights are hundreds of megabytes; a map spares a copy")]
-        // SAFETY: the map is read-only and lives for this call; a file that is truncated meanwhile is outside our power.
-        let bytes = unsafe { Mmap::map(&file) }.map_err(|source| ArtifactError::io(path, source))?;
-        let not_safetensors = |error| invalid(format!("not a safetensors file: {error}"));
-
-        let (_, fields) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
-        let mut metadata: BTreeMap<_, _> = fields.metadata().clone().unwrap_or_default().into_iter().collect();
-        let header = metadata.remove(HEADER_KEY).map(|text| serde_json::from_str(&text)).transpose();
-        let header = header.map_err(|error| invalid(format!("the description of the model: {error}")))?;
-
-        let views = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
-        let mut tensors = Vec::with_capacity(views.len());
-        for name in fields.offset_keys() {
-            tensors.extend(read_tensor(&name, &views.tensor(&name).map_err(not_safetensors)?));
-        }
+        let NamedTensors { header, metadata, tensors } = tensors::read(path)?;
+        let header = header.map(|text| serde_json::from_str(&text)).transpose();
+        let header = header.map_err(|error| ArtifactError::invalid(path, format!("the description of the model: {error}")))?;
         Ok(ModelFile { header, metadata, tensors })
     }
 
     /// Writes a model; the same content gives the same bytes.
     pub fn write(path: &Path, header: &ModelHeader, tensors: &[ModelTensor]) -> Result<(), ArtifactError> {
-        let invalid = |reason: String| ArtifactError::invalid(path, reason);
-        let header = serde_json::to_string(header).map_err(|error| invalid(error.to_string()))?;
-        let metadata = HashMap::from([(HEADER_KEY.to_owned(), header)]);
-        let bytes: Vec<Vec<u8>> = tensors.iter().map(|tensor| little_endian(&tensor.values)).collect();
-        let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
-            let view = TensorView::new(Dtype::F32, tensor.shape.clone(), bytes);
-            view.map(|view| (tensor.name.as_str(), view)).map_err(|error| invalid(format!("tensor {}: {error}", tensor.name)))
-        });
-        let views = views.collect::<Result<Vec<_>, _>>()?;
-        safetensors::serialize_to_file(views, Some(metadata), path).map_err(|error| invalid(error.to_string()))
+        let header = serde_json::to_string(header).map_err(|error| ArtifactError::invalid(path, error.to_string()))?;
+        tensors::write(path, header, tensors)
     }
-}
-
-fn read_tensor(name: &str, view: &TensorView<'_>) -> Option<ModelTensor> {
-    let bytes = view.data();
-    let values = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect(),
-        Dtype::F64 => bytes.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes) as f32).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|&bytes| bf16::from_le_bytes(bytes).to_f32()).collect(),
-        _ => return None,
-    };
-    Some(ModelTensor { name: name.to_owned(), shape: view.shape().to_vec(), values })
-}
-
-fn little_endian(values: &[f32]) -> Vec<u8> {
-    values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! that a cache cut off at any instant holds only whole truths.
 
 mod action;
+mod checkpoints;
 mod error;
 mod identity;
 mod locate;
@@ -17,6 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use action::{ActionRecord, Provenance, StoredFile};
+pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
 pub use identity::FileIdentity;
 pub use locate::Project;
@@ -39,7 +41,7 @@ pub const STATE_FOLDER: &str = ".packtrain";
 impl Cache {
     /// Opens the state folder, which is made where it does not exist.
     pub fn open(root: &Path) -> Result<Cache, CacheError> {
-        for folder in ["objects", "actions", "heads", "runs", "work"] {
+        for folder in ["objects", "actions", "checkpoints", "heads", "runs", "work"] {
             let path = root.join(folder);
             if !path.is_dir() {
                 fs::create_dir_all(&path).map_err(CacheError::io(&path))?;

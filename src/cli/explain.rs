@@ -52,9 +52,12 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
                 write_record(key, &record, out)?;
             }
         }
-        Outlook::Run { changes } => {
+        Outlook::Run { changes, training } => {
             writeln!(out, "{stage} ({kind}) will run, because")?;
             changes.iter().try_for_each(|change| write_change(change, out))?;
+            if let Some(training) = training {
+                writeln!(out, "  {training}")?;
+            }
         }
         Outlook::Unknown { until } => {
             let names: Vec<&str> = until.iter().map(StageId::as_str).collect();

@@ -46,7 +46,8 @@ fn table(forecasts: &[Forecast]) -> Table {
     for Forecast { stage, kind, outlook } in forecasts {
         let (will, why) = match outlook {
             Outlook::Reuse { .. } => ("be reused", String::new()),
-            Outlook::Run { changes } => ("run", write_changes(changes)),
+            Outlook::Run { changes, training: None } => ("run", write_changes(changes)),
+            Outlook::Run { changes, training: Some(training) } => ("run", format!("{}; {training}", write_changes(changes))),
             Outlook::Shared { with } => ("be shared", format!("it is the same as {with}")),
             Outlook::Unknown { until } => {
                 let names: Vec<String> = until.iter().map(ToString::to_string).collect();

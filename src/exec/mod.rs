@@ -2,6 +2,7 @@
 //!
 //! Prints nothing and knows no reporter.
 
+mod checkpointing;
 mod publish;
 mod scheduler;
 mod worker;

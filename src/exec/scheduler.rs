@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::cache::{ActionRecord, Cache, CacheError, Project, place};
 use crate::event::{Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
+use crate::exec::checkpointing::Checkpointing;
 use crate::exec::publish::{Finished, publish};
 use crate::exec::worker::{self, WorkerError};
 use crate::key::{ActionKey, Change, Fingerprint, StageId, StagePath};
@@ -191,6 +192,7 @@ impl Run<'_> {
             return Ok((*record, None));
         }
         (outside.emit)(RunEvent::StageStarted { stage: self.path(stage), changes });
+        let mut checkpoints = Checkpointing::of(stage, &fingerprint, self.cache)?;
         let job = StageJob {
             stage: stage.id.clone(),
             spec: stage.spec.clone(),
@@ -198,9 +200,10 @@ impl Run<'_> {
             out: lock.scratch().to_owned(),
             seed: stage.seed,
             device: self.options.device,
+            resume: checkpoints.as_ref().and_then(Checkpointing::resume),
         };
         let started = Instant::now();
-        let (output, metrics) = execute(&self.path(stage), &job, outside)?;
+        let (output, metrics) = execute(&self.path(stage), &job, checkpoints.as_mut(), outside)?;
         let seconds = started.elapsed().as_secs_f64();
         let pipeline = self.plan.pipeline.place();
         let finished = Finished { job: &job, pipeline: &pipeline, fingerprint, inputs: &inputs, output, metrics, seconds };
@@ -246,12 +249,24 @@ impl Run<'_> {
 }
 
 /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
-fn execute(stage: &StagePath, job: &StageJob, outside: &mut Outside<'_>) -> Result<(StageOutput, Vec<Metric>), ExecError> {
+fn execute(
+    stage: &StagePath,
+    job: &StageJob,
+    mut checkpoints: Option<&mut Checkpointing<'_>>,
+    outside: &mut Outside<'_>,
+) -> Result<(StageOutput, Vec<Metric>), ExecError> {
     let mut metrics = Vec::new();
     let emit = &mut outside.emit;
     let mut hear = |said: StageEvent| {
-        if let StageEvent::Metric { name, value } = &said {
-            metrics.push(Metric { name: name.clone(), value: *value });
+        match (&said, &mut checkpoints) {
+            (StageEvent::Metric { name, value }, _) => metrics.push(Metric { name: name.clone(), value: *value }),
+            (StageEvent::Checkpoint { epoch, file }, Some(checkpoints)) => {
+                if let Err(error) = checkpoints.keep(*epoch, &job.out.join(file)) {
+                    let message = format!("the state after epoch {epoch} could not be kept: {error}");
+                    emit(RunEvent::Stage { stage: stage.clone(), said: StageEvent::Warning { message } });
+                }
+            }
+            _ => {}
         }
         emit(RunEvent::Stage { stage: stage.clone(), said });
     };

@@ -6,10 +6,12 @@ mod change;
 mod digest;
 mod fingerprint;
 mod id;
+mod trajectory;
 mod tree;
 
 pub use change::Change;
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use fingerprint::{ActionKey, Fingerprint};
 pub use id::{StageId, StageIdError, StagePath, VariantName};
+pub use trajectory::TrajectoryKey;
 pub use tree::{Listing, ListingDiff, SourceFile};

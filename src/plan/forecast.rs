@@ -9,7 +9,7 @@ use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
 use crate::manifest::PipelineStage;
 use crate::plan::graph::upstream;
 use crate::plan::identity::identities;
-use crate::plan::{Decision, Plan, PlanError, decide, fingerprint, gather};
+use crate::plan::{Decision, Plan, PlanError, TrainingStart, Trajectory, decide, fingerprint, gather};
 
 /// What a run would do with one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -27,8 +27,8 @@ pub struct Forecast {
 pub enum Outlook {
     /// Its result is there.
     Reuse { key: ActionKey, seconds: f64 },
-    /// It will run.
-    Run { changes: Vec<Change> },
+    /// It will run; a training perhaps from a state that is there.
+    Run { changes: Vec<Change>, training: Option<TrainingStart> },
     /// Whether it runs depends on what these stages give.
     Unknown { until: Vec<StageId> },
     /// It is the same as a stage of an earlier variant, which comes first.
@@ -76,7 +76,11 @@ impl VariantForecast<'_> {
         let fingerprint = fingerprint(stage, &inputs)?;
         let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
         Ok(match decide(&fingerprint, &inputs, earlier.as_ref(), self.cache)? {
-            Decision::Run(changes) => Outlook::Run { changes },
+            Decision::Run(changes) => {
+                let trajectory = Trajectory::of(stage, &fingerprint)?;
+                let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
+                Outlook::Run { changes, training }
+            }
             Decision::Hit(record) => {
                 let outlook = Outlook::Reuse { key: fingerprint.key(), seconds: record.provenance.seconds };
                 self.results.insert(stage.id.clone(), *record);

@@ -8,9 +8,11 @@ mod forecast;
 mod graph;
 mod identity;
 mod inputs;
+mod trajectory;
 
 pub use decide::{Decision, decide, fingerprint};
 pub use draw::{GraphFormat, draw};
 pub use forecast::{Forecast, Outlook, forecast};
 pub use graph::Plan;
 pub use inputs::{GatheredInputs, PlanError, gather};
+pub use trajectory::{RateChange, TrainingStart, Trajectory};

@@ -45,7 +45,7 @@ impl Bars {
             StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
             StageEvent::Warning { message } => self.say(&format!("{stage}  warning: {message}")),
             StageEvent::Note { message } => self.say(&format!("{stage}  {message}")),
-            StageEvent::Metric { .. } => {}
+            StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } => {}
         }
     }
 

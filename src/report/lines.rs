@@ -39,7 +39,7 @@ impl<W: Write> Lines<W> {
             StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
             StageEvent::Warning { message } => self.say(&format!("{stage}  warning: {message}")),
             StageEvent::Note { message } => self.say(&format!("{stage}  {message}")),
-            StageEvent::Metric { .. } => {}
+            StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } => {}
         }
     }
 }

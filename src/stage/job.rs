@@ -25,6 +25,9 @@ pub struct StageJob {
     pub out: PathBuf,
     pub seed: u64,
     pub device: Device,
+    /// An earlier state to go on from: a checkpoint of the same trajectory.
+    #[serde(default)]
+    pub resume: Option<PathBuf>,
 }
 
 /// An input that exists.

@@ -30,7 +30,7 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
-pub use train::{Activation, EvalView, InputRule, Network, NormPlace, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
+pub use train::{Activation, Checkpoints, EvalView, InputRule, Network, NormPlace, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
 
 /// A stage's kind with its parameters. As JSON it is the parameter part of the action key.
@@ -112,8 +112,17 @@ impl StageSpec {
         }
         if let Value::Object(map) = &mut parameters {
             map.shift_remove("kind");
+            map.shift_remove("checkpoints");
         }
         Ok(parameters)
+    }
+
+    /// For a kind that works epoch by epoch: the parameters that count in every epoch, and the learning rate of each.
+    pub fn trajectory(&self) -> Result<Option<(Value, Vec<f64>)>, serde_json::Error> {
+        match self {
+            StageSpec::Train(spec) => Ok(Some((spec.constant_parameters(self.parameters()?), spec.learning_rates()))),
+            _ => Ok(None),
+        }
     }
 
     /// Every input that the parameters name. An input's name is its place in the stage, as dotted keys.

@@ -13,4 +13,6 @@ mod harness;
 mod readme;
 #[cfg(feature = "torch")]
 mod training;
+#[cfg(feature = "torch")]
+mod trajectory;
 mod variants;

@@ -48,6 +48,19 @@ impl OptimizerState {
         OptimizerState { steps: 0, rule, decay }
     }
 
+    /// What is remembered, by name. The tensors are those in use, not copies.
+    pub fn memory(&self) -> Vec<(String, Tensor)> {
+        let lists = match &self.rule {
+            Rule::Sgd { velocities, .. } => vec![("velocity", velocities)],
+            Rule::Adam { means, squares, .. } => vec![("mean", means), ("square", squares)],
+        };
+        let named = |(name, list): (&'static str, &Vec<Tensor>)| {
+            let tensors = list.iter().enumerate().map(|(index, tensor)| (format!("optimizer.{name}.{index}"), tensor.shallow_clone()));
+            tensors.collect::<Vec<_>>()
+        };
+        lists.into_iter().flat_map(named).collect()
+    }
+
     /// Moves every trained tensor along its gradient, given in order; kernels also along that of the penalty `l2 * sum(w^2)`.
     pub fn step(&mut self, learning_rate: f64, weights: &Weights, gradients: &[Tensor], l2: f64) {
         self.steps += 1;

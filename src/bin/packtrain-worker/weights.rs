@@ -111,18 +111,7 @@ impl Weights {
 
     /// Fills every tensor with the one of the same name. Others are ignored: a file may hold a head that is not used.
     pub fn load(&mut self, tensors: &[ModelTensor]) -> Result<(), WeightsError> {
-        for weight in &mut self.list {
-            let expected = weight.tensor.size();
-            let Some(found) = tensors.iter().find(|tensor| tensor.name == weight.name) else {
-                return Err(WeightsError::Missing { name: weight.name.clone(), expected });
-            };
-            if !found.shape.iter().map(|&side| side as i64).eq(expected.iter().copied()) {
-                return Err(WeightsError::Shape { name: weight.name.clone(), expected, found: found.shape.clone() });
-            }
-            let values = Tensor::from_slice(&found.values).view(expected.as_slice());
-            tch::no_grad(|| weight.tensor.copy_(&values));
-        }
-        Ok(())
+        self.list.iter().try_for_each(|weight| fill(&weight.name, &weight.tensor, tensors))
     }
 
     /// Copies of all tensors, row-major.
@@ -135,6 +124,20 @@ impl Weights {
         self.list.push(Weight { name, role, tensor: tensor.shallow_clone() });
         tensor
     }
+}
+
+/// Fills a tensor with the one of this name; its layout in memory stays.
+pub fn fill(name: &str, tensor: &Tensor, tensors: &[ModelTensor]) -> Result<(), WeightsError> {
+    let expected = tensor.size();
+    let Some(found) = tensors.iter().find(|found| found.name == name) else {
+        return Err(WeightsError::Missing { name: name.to_owned(), expected });
+    };
+    if !found.shape.iter().map(|&side| side as i64).eq(expected.iter().copied()) {
+        return Err(WeightsError::Shape { name: name.to_owned(), expected, found: found.shape.clone() });
+    }
+    let values = Tensor::from_slice(&found.values).view(expected.as_slice());
+    tch::no_grad(|| tensor.shallow_clone().copy_(&values));
+    Ok(())
 }
 
 /// The same `[N,C,H,W]` numbers, lying in memory as `[N,H,W,C]`: what convolutions are fastest with.

@@ -1,5 +1,6 @@
 //! `train` for networks: parameters, inputs and outputs. The worker does the work.
 
+mod checkpoints;
 mod network;
 mod optimizer;
 mod schedule;
@@ -7,6 +8,7 @@ mod schedule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::stage::train::checkpoints::Checkpoints;
 pub use crate::stage::train::network::{Activation, Network, NormPlace};
 pub use crate::stage::train::optimizer::Optimizer;
 pub use crate::stage::train::schedule::{Phase, Schedule, Warmup};
@@ -42,6 +44,9 @@ pub struct Train {
     /// Images per step.
     #[schemars(range(min = 1))]
     pub batch: u32,
+    /// Which states are kept, for a later training to start from.
+    #[serde(default)]
+    pub checkpoints: Checkpoints,
 }
 
 /// How packed images become network inputs.

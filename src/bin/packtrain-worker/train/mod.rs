@@ -5,7 +5,7 @@ mod state;
 
 use std::time::Instant;
 
-use packtrain::artifact::{History, InputSpec, Mean};
+use packtrain::artifact::{Checkpoint, InputSpec, Mean};
 use packtrain::event::{EpochMetrics, StageEvent};
 use packtrain::stage::{StageContext, StageError, StageJob, Train};
 use tch::{Device, Kind, Tensor};
@@ -39,22 +39,40 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
     let mean = job.optional_file("mean")?.map(Mean::read).transpose()?;
     let data = TrainingData::open(spec, job, mean.as_ref())?;
     let (mut state, net) = TrainState::new(spec, job.seed, data.class_names().len(), device);
-    let training = Training { spec, seed: job.seed, device, data, net };
-
-    let mut history = History::default();
-    for &learning_rate in &spec.learning_rates() {
-        let metrics = training.epoch(learning_rate, &mut state, context)?;
-        history.epochs.push((&metrics).into());
-        context.emit(StageEvent::Epoch(metrics));
+    if let Some(checkpoint) = &job.resume {
+        state.restore(checkpoint)?;
+        context.emit(StageEvent::Note { message: format!("going on after epoch {} of {}", state.epoch, spec.total_epochs()) });
     }
+    let training = Training { spec, seed: job.seed, device, data, net };
+    training.go_on(&mut state, job, context)?;
 
     let view = trained::view_name(spec.input.eval).to_owned();
     let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean };
     trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &state.weights)?;
-    Ok(history.write(&job.output("history")?)?)
+    Ok(state.history.write(&job.output("history")?)?)
 }
 
 impl Training<'_> {
+    /// Takes the state from where it is to the last epoch. The states to be kept are written as files; so is, when the user asks
+    /// to stop, the last one before that.
+    fn go_on(&self, state: &mut TrainState, job: &StageJob, context: &mut StageContext<'_>) -> Result<(), StageError> {
+        let kept = self.spec.checkpoint_epochs();
+        let mut unwritten = None;
+        for &learning_rate in self.spec.learning_rates().iter().skip(state.epoch as usize) {
+            match self.epoch(learning_rate, state, context) {
+                Ok(metrics) => context.emit(StageEvent::Epoch(metrics)),
+                Err(StageError::Interrupted) => {
+                    unwritten.map_or(Ok(()), |checkpoint| write(&checkpoint, job, context))?;
+                    return Err(StageError::Interrupted);
+                }
+                Err(error) => return Err(error),
+            }
+            let checkpoint = state.checkpoint();
+            unwritten = if kept.contains(&state.epoch) { write(&checkpoint, job, context).map(|()| None)? } else { Some(checkpoint) };
+        }
+        Ok(())
+    }
+
     /// Takes the state one epoch further.
     fn epoch(&self, learning_rate: f64, state: &mut TrainState, context: &mut StageContext<'_>) -> Result<EpochMetrics, StageError> {
         let epoch = state.epoch + 1;
@@ -71,8 +89,7 @@ impl Training<'_> {
         }
         let validating = format!("epoch {epoch}/{epochs}, validating");
         let val = self.data.val.as_ref().map(|val| self.measure(val, state, validating, context)).transpose()?;
-        state.epoch = epoch;
-        Ok(EpochMetrics {
+        let metrics = EpochMetrics {
             epoch,
             epochs,
             learning_rate,
@@ -81,7 +98,10 @@ impl Training<'_> {
             val_loss: val.map(|val| val.loss),
             val_accuracy: val.map(|val| val.accuracy),
             images_per_second: self.data.train.len() as f64 / seconds,
-        })
+        };
+        state.epoch = epoch;
+        state.history.epochs.push((&metrics).into());
+        Ok(metrics)
     }
 
     /// One pass over the training images with a step for every batch. The score is that of every batch before its step.
@@ -142,4 +162,13 @@ impl Training<'_> {
         let loss = logits.cross_entropy_for_logits(&labels).double_value(&[]) + penalty;
         Ok(Score { loss, accuracy: correct as f64 / part.len() as f64 })
     }
+}
+
+/// Writes a state for the coordinator to keep.
+fn write(checkpoint: &Checkpoint, job: &StageJob, context: &mut StageContext<'_>) -> Result<(), StageError> {
+    let epoch = checkpoint.counters.epoch;
+    let file = format!("checkpoint-{epoch}.safetensors");
+    checkpoint.write(&job.out.join(&file))?;
+    context.emit(StageEvent::Checkpoint { epoch, file });
+    Ok(())
 }

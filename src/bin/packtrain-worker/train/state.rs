@@ -1,11 +1,14 @@
 //! Everything that changes while a network is trained: saved and restored, a training goes on as if nothing had been.
 
-use packtrain::stage::Train;
+use std::path::Path;
+
+use packtrain::artifact::{Checkpoint, Counters, History};
+use packtrain::stage::{StageError, Train};
 use tch::Device;
 
 use crate::net::Classifier;
 use crate::optim::OptimizerState;
-use crate::weights::Weights;
+use crate::weights::{Weights, fill, read_back};
 
 /// A training after some epochs. Random numbers need no state: they depend on the seed and on these counters.
 #[derive(Debug)]
@@ -15,6 +18,8 @@ pub struct TrainState {
     /// The network's tensors, running statistics included.
     pub weights: Weights,
     pub optimizer: OptimizerState,
+    /// Of the epochs done.
+    pub history: History,
 }
 
 impl TrainState {
@@ -23,6 +28,26 @@ impl TrainState {
         let mut weights = Weights::random(seed, device);
         let net = Classifier::new(&spec.model, &mut weights, spec.input.size, classes);
         let optimizer = OptimizerState::new(&spec.optimizer, &weights);
-        (TrainState { epoch: 0, weights, optimizer }, net)
+        (TrainState { epoch: 0, weights, optimizer, history: History::default() }, net)
+    }
+
+    /// A copy of everything.
+    pub fn checkpoint(&self) -> Checkpoint {
+        let counters = Counters { epoch: self.epoch, steps: self.optimizer.steps, history: self.history.clone() };
+        let mut tensors = self.weights.save();
+        tensors.extend(self.optimizer.memory().iter().map(|(name, tensor)| read_back(name, tensor)));
+        Checkpoint { counters, tensors }
+    }
+
+    /// Becomes the state that a checkpoint holds.
+    pub fn restore(&mut self, path: &Path) -> Result<(), StageError> {
+        let Checkpoint { counters, tensors } = Checkpoint::read(path)?;
+        let unfit = |error: crate::weights::WeightsError| StageError::Input { path: path.to_owned(), reason: error.to_string() };
+        self.weights.load(&tensors).map_err(unfit)?;
+        self.optimizer.memory().iter().try_for_each(|(name, tensor)| fill(name, tensor, &tensors)).map_err(unfit)?;
+        self.optimizer.steps = counters.steps;
+        self.epoch = counters.epoch;
+        self.history = counters.history;
+        Ok(())
     }
 }

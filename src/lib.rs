@@ -28,9 +28,10 @@
 //! | `.packtrain/index` | [`cache::Memo`] |
 //! | `.packtrain/work/…` | [`cache::ActionLock`] |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
-//! | `output/<pipeline>/<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
-//! | `output/<pipeline>/<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |
-//! | `output/<pipeline>/<stage>/model.safetensors` | [`artifact::ModelFile`] |
+//! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
+//! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
+//! | `output/<pipeline>/[<variant>/]<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |
+//! | `output/<pipeline>/[<variant>/]<stage>/model.safetensors` | [`artifact::ModelFile`] |
 
 pub mod key;
 

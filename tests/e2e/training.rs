@@ -52,6 +52,22 @@ fn a_changed_learning_rate_reruns_training_and_what_follows() {
 }
 
 #[test]
+fn learning_rates_are_compared_in_one_run_that_packs_once() {
+    let project = project(8);
+    project.edit("demo.yaml", "\nstages:\n", "\nmatrix: { lr: [0.01, 0.02] }\nstages:\n");
+    let output = project.packtrain(&[&["run"], &SMALL[..]].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+    let stages = output.stages();
+    assert!(stages.contains("lr=0.01/pack ran\nlr=0.01/mean ran\nlr=0.01/train ran\n"), "{stages}");
+    assert!(stages.contains("lr=0.02/pack reused\nlr=0.02/mean reused\nlr=0.02/train ran\n"), "{stages}");
+    let comparison: Vec<&str> = output.stdout.lines().skip_while(|line| !line.starts_with("variant ")).collect();
+    assert!(comparison[0].contains("  ten-crop ") && comparison[0].contains("  eval "), "{comparison:?}");
+    assert!(comparison[1].starts_with("lr=0.01  ") && comparison[2].starts_with("lr=0.02  "), "{comparison:?}");
+    let weights = |variant: &str| project.read(&format!("output/demo/{variant}/train/model.safetensors"));
+    assert_ne!(weights("lr=0.01"), weights("lr=0.02"));
+}
+
+#[test]
 fn a_second_machine_gets_the_same_bytes() {
     let (one, two) = (project(8), project(8));
     one.run(&SMALL);

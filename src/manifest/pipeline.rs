@@ -65,7 +65,7 @@ pub enum PipelineInputSource {
     Output { stage: StageId, output: &'static str },
     /// A file from outside, absolute.
     File(PathBuf),
-    /// A folder of images from outside, absolute.
+    /// A folder or an archive of images from outside, or a folder within an archive; absolute.
     ImageFolder(PathBuf),
 }
 

@@ -11,7 +11,7 @@ use super::node::Node;
 use super::pipeline::{PipelineInput, PipelineInputSource, PipelineStage};
 use super::source::{Sources, normalize};
 use crate::key::StageId;
-use crate::stage::{ArtifactType, InputSource, InputUse, OutputDecl, Reference, StageSpec};
+use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, Reference, StageSpec};
 
 /// Follows every input of every stage; the result is complete if no problem was added.
 pub(super) fn resolve(document: &Document, sources: &Sources, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
@@ -104,7 +104,7 @@ impl Resolver<'_> {
 
     fn folder(&mut self, node: &Node, written: &Path) -> Option<PipelineInputSource> {
         let path = normalize(&self.sources.get(node.base).folder.join(written));
-        if path.is_dir() {
+        if ImageLocation::find(&path).is_some() {
             return Some(PipelineInputSource::ImageFolder(path));
         }
         self.problems.push(if path.is_file() {

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::cache::{ActionRecord, Cache, CacheError, FileIdentity};
 use crate::key::{Digest, Listing, SourceFile, StageId};
 use crate::manifest::{PipelineInput, PipelineInputSource, PipelineStage};
-use crate::stage::{JobInput, StageError, list_images};
+use crate::stage::{ImageLocation, JobInput, PackedLocation, StageError, list_images};
 
 /// The inputs of one stage.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ pub fn gather(
                 gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&file.digest)));
             }
             PipelineInputSource::File(path) => gathered.add_file(stage, input, path, cache)?,
-            PipelineInputSource::ImageFolder(root) => gathered.add_folder(stage, input, root, cache)?,
+            PipelineInputSource::ImageFolder(root) => gathered.add_images(stage, input, root, cache)?,
         }
     }
     Ok(Some(gathered))
@@ -68,8 +68,11 @@ impl GatheredInputs {
         let changed = |(path, identity): &(PathBuf, FileIdentity)| FileIdentity::of(path).ok().as_ref() != Some(identity);
         let mut paths: Vec<PathBuf> = self.identities.par_iter().filter(|file| changed(file)).map(|(path, _)| path.clone()).collect();
         for (name, listing) in &self.listings {
-            if let Some(JobInput::Folder { root, .. }) = self.job.get(name) {
-                let now = list_images(root).unwrap_or_default();
+            // Of an archive, its own identity tells.
+            if let Some(JobInput::Folder { root, .. }) = self.job.get(name)
+                && let Some(ImageLocation::Folder(root)) = ImageLocation::find(root)
+            {
+                let now = list_images(&root).unwrap_or_default();
                 if !now.iter().eq(listing.files().iter().map(|file| &file.path)) {
                     paths.push(root.clone());
                 }
@@ -79,25 +82,18 @@ impl GatheredInputs {
     }
 
     fn add_file(&mut self, stage: &PipelineStage, input: &PipelineInput, path: &Path, cache: &Cache) -> Result<(), PlanError> {
-        let unreadable = |source| PlanError::Input { stage: stage.id.clone(), path: path.to_owned(), source };
-        let (digest, identity) = cache.memo().digest(path).map_err(unreadable)?;
+        let (digest, identity) = digest(stage, path, cache)?;
         self.digests.insert(input.name.clone(), digest);
         self.job.insert(input.name.clone(), JobInput::File(path.to_owned()));
         self.identities.push((path.to_owned(), identity));
         Ok(())
     }
 
-    fn add_folder(&mut self, stage: &PipelineStage, input: &PipelineInput, root: &Path, cache: &Cache) -> Result<(), PlanError> {
-        let paths = list_images(root).map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
-        let hash = |relative: String| {
-            let path = root.join(&relative);
-            match cache.memo().digest(&path) {
-                Ok((digest, identity)) => Ok((SourceFile { path: relative, digest }, (path, identity))),
-                Err(source) => Err(PlanError::Input { stage: stage.id.clone(), path, source }),
-            }
+    fn add_images(&mut self, stage: &PipelineStage, input: &PipelineInput, root: &Path, cache: &Cache) -> Result<(), PlanError> {
+        let (files, identities) = match ImageLocation::find(root) {
+            Some(ImageLocation::Packed(packed)) => packed_files(stage, &packed, cache)?,
+            _ => folder_files(stage, root, cache)?,
         };
-        let hashed: Vec<_> = paths.into_par_iter().map(hash).collect::<Result<_, PlanError>>()?;
-        let (files, identities): (Vec<SourceFile>, Vec<_>) = hashed.into_iter().unzip();
         let listing = Listing::new(files);
         self.digests.insert(input.name.clone(), listing.digest());
         self.job.insert(input.name.clone(), JobInput::Folder { root: root.to_owned(), files: listing.files().to_vec() });
@@ -105,4 +101,47 @@ impl GatheredInputs {
         self.identities.extend(identities);
         Ok(())
     }
+}
+
+/// Image files, and the files on disk that were read for them.
+type FoundFiles = (Vec<SourceFile>, Vec<(PathBuf, FileIdentity)>);
+
+fn folder_files(stage: &PipelineStage, root: &Path, cache: &Cache) -> Result<FoundFiles, PlanError> {
+    let paths = list_images(root).map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
+    let hash = |relative: String| {
+        let path = root.join(&relative);
+        let (digest, identity) = digest(stage, &path, cache)?;
+        Ok((SourceFile { path: relative, digest }, (path, identity)))
+    };
+    let hashed: Vec<_> = paths.into_par_iter().map(hash).collect::<Result<_, PlanError>>()?;
+    Ok(hashed.into_iter().unzip())
+}
+
+/// The images in an archive. They count by their own content, as if they lay in a folder, so that packing files into an
+/// archive changes no result; what an archive holds is remembered by the archive's content.
+fn packed_files(stage: &PipelineStage, packed: &PackedLocation, cache: &Cache) -> Result<FoundFiles, PlanError> {
+    let mut containers = Vec::new();
+    let mut identities = Vec::new();
+    for path in packed.files() {
+        let (digest, identity) = digest(stage, path, cache)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        containers.push(SourceFile { path: name, digest });
+        identities.push((path.clone(), identity));
+    }
+    let content = Listing::new(containers).digest();
+    let all = match cache.packed_listing(&content) {
+        Some(listing) => listing,
+        None => {
+            let files = packed.list_all(&cache.work_folder());
+            let listing = Listing::new(files.map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?);
+            cache.remember_packed_listing(&content, &listing)?;
+            listing
+        }
+    };
+    Ok((packed.select(all.files()), identities))
+}
+
+fn digest(stage: &PipelineStage, path: &Path, cache: &Cache) -> Result<(Digest, FileIdentity), PlanError> {
+    let unreadable = |source| PlanError::Input { stage: stage.id.clone(), path: path.to_owned(), source };
+    cache.memo().digest(path).map_err(unreadable)
 }

@@ -56,7 +56,7 @@ pub struct InputUse<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InputSource<'a> {
     Reference(&'a Reference),
-    /// A folder of image files, searched recursively.
+    /// A folder of image files, searched recursively, or what holds them instead: see [`crate::stage::ImageLocation`].
     ImageFolder(&'a Path),
     /// A single file that is no artifact, such as a table of labels.
     File(&'a Path),

@@ -22,7 +22,8 @@ pub(in crate::stage) use work::run;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pack {
-    /// A folder of images, searched recursively. Either this or `sources`.
+    /// A folder of images, searched recursively, an archive (`.zip`, `.tar`, `.tar.gz`), a folder within one, or CIFAR-10's
+    /// batches. Either this or `sources`.
     pub images: Option<PathBuf>,
     /// How an image's class is found.
     #[serde(default)]
@@ -48,7 +49,7 @@ pub struct Pack {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct PackSource {
-    /// A folder of images, searched recursively.
+    /// A folder of images, searched recursively, an archive, a folder within one, or CIFAR-10's batches.
     pub images: PathBuf,
     /// How an image's class is found.
     #[serde(default)]

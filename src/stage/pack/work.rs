@@ -4,16 +4,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::artifact::{ImagesFile, ImagesWriter, Picture, RowLabels, resize_area, resize_to_fill};
+use crate::artifact::{ImagesFile, ImagesWriter, RowLabels, resize_area, resize_to_fill};
 use crate::event::{StageEvent, Unit};
 use crate::key::SourceFile;
 use crate::stage::pack::labels::{Folder, class_names};
 use crate::stage::pack::ordered::for_each_in_order;
 use crate::stage::pack::split::{Candidate, shuffle, split};
-use crate::stage::{Fit, Labels, OnError, Pack, SkippedImage, Split, StageContext, StageError, StageJob, StageOutput, Subset};
+use crate::stage::{Fit, ImageReader, Labels, OnError, Pack, SkippedImage, Split, StageContext, StageError, StageJob, StageOutput, Subset};
 
 /// Bytes of packed pixels that are decoded ahead of the writer.
 const WINDOW_BYTES: usize = 64 << 20;
@@ -37,9 +37,10 @@ pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageCont
     Ok(StageOutput { skipped, ..StageOutput::default() })
 }
 
-/// A folder of images with its rules.
+/// A folder of images, or what looks like one, with its rules.
 struct Source<'a> {
     folder: Folder<'a>,
+    reader: ImageReader,
     labels: &'a Labels,
     split: Split,
     /// Where images go that are not held out.
@@ -47,9 +48,9 @@ struct Source<'a> {
 }
 
 /// A row to be packed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 struct Row<'a> {
-    root: &'a Path,
+    source: &'a Source<'a>,
     path: &'a str,
     class: usize,
 }
@@ -69,7 +70,8 @@ fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, Sta
         if files.is_empty() {
             return Err(StageError::Input { path: root.to_owned(), reason: "there is no image in this folder".to_owned() });
         }
-        Ok(Source { folder: Folder { root, files, table }, labels, split, base })
+        let reader = ImageReader::open(root, &job.out)?;
+        Ok(Source { folder: Folder { root, files, table }, reader, labels, split, base })
     };
     if spec.images.is_some() {
         return Ok(vec![source("", &spec.labels, spec.split, Subset::Train)?]);
@@ -79,7 +81,7 @@ fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, Sta
 }
 
 /// The rows of every part, by [`Subset`], and the class names.
-fn divide<'a>(spec: &Pack, sources: &[Source<'a>], seed: u64) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
+fn divide<'a>(spec: &Pack, sources: &'a [Source<'a>], seed: u64) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
     let names: Vec<Vec<String>> = sources.iter().map(|source| class_names(source.labels, source.folder)).collect::<Result<_, _>>()?;
     let label_names: Vec<String> = names.iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let mut parts = <[Vec<Row<'a>>; 3]>::default();
@@ -92,7 +94,7 @@ fn divide<'a>(spec: &Pack, sources: &[Source<'a>], seed: u64) -> Result<([Vec<Ro
         let refused = |reason| StageError::Input { path: source.folder.root.to_owned(), reason };
         let subsets = split(&candidates, source.split, source.base, seed).map_err(refused)?;
         for (Candidate { path, class }, subset) in candidates.into_iter().zip(subsets) {
-            parts[subset as usize].push(Row { root: source.folder.root, path, class });
+            parts[subset as usize].push(Row { source, path, class });
         }
     }
     match Subset::ALL.into_iter().find(|subset| spec.produces(*subset) && parts[*subset as usize].is_empty()) {
@@ -136,7 +138,7 @@ impl Packing<'_> {
                 let row = rows[index];
                 match (pixels, self.spec.on_error) {
                     (Ok(pixels), _) => block.push(&pixels)?,
-                    (Err(reason), OnError::Fail) => return Err(StageError::Input { path: row.root.join(row.path), reason }),
+                    (Err(reason), OnError::Fail) => return Err(StageError::Input { path: row.source.folder.root.join(row.path), reason }),
                     (Err(reason), OnError::Skip) => {
                         context.emit(StageEvent::Warning { message: format!("left out {}: {reason}", row.path) });
                         skipped.insert(index, SkippedImage { path: row.path.to_owned(), reason });
@@ -154,8 +156,7 @@ impl Packing<'_> {
 
     /// Reads and resizes one image; an error is the reason in words.
     fn pixels(&self, row: &Row<'_>) -> Result<Vec<u8>, String> {
-        let bytes = fs::read(row.root.join(row.path)).map_err(|error| error.to_string())?;
-        let picture = Picture::decode(&bytes).map_err(|error| error.to_string())?;
+        let picture = row.source.reader.picture(row.path)?;
         let size = self.spec.size as usize;
         let resized = match self.spec.fit {
             Fit::Crop => resize_to_fill(&picture, size),

@@ -40,6 +40,11 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
+/// Whether a path in an archive is that of an image and has no hidden name in it.
+pub(super) fn is_visible_image(path: &str) -> bool {
+    is_image_name(Path::new(path)) && !path.split('/').any(|name| name.starts_with('.'))
+}
+
 fn is_image_name(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
     ending.is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known)))

@@ -1,0 +1,58 @@
+//! What archives hold, by the content of the archive, so that an unchanged one is not read again.
+//!
+//! A file begins with the digest of what follows; one that is damaged counts as missing.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::cache::store::write_atomically;
+use crate::cache::{Cache, CacheError};
+use crate::key::{Digest, Listing};
+
+impl Cache {
+    /// The images in files whose content has this digest, if they were listed before.
+    pub fn packed_listing(&self, content: &Digest) -> Option<Listing> {
+        let text = fs::read_to_string(self.listing_path(content)).ok()?;
+        let (digest, listing) = text.split_once('\n')?;
+        if digest.parse::<Digest>().ok()? != Digest::of_bytes(listing.as_bytes()) {
+            return None;
+        }
+        Listing::parse(listing)
+    }
+
+    /// Remembers a listing.
+    pub fn remember_packed_listing(&self, content: &Digest, listing: &Listing) -> Result<(), CacheError> {
+        let text = format!("{}\n{}", listing.digest(), listing.to_text());
+        write_atomically(&self.listing_path(content), text.as_bytes())
+    }
+
+    /// A folder for files that are gone when they are closed.
+    pub fn work_folder(&self) -> PathBuf {
+        self.root.join("work")
+    }
+
+    fn listing_path(&self, content: &Digest) -> PathBuf {
+        self.root.join("listings").join(content.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::SourceFile;
+
+    #[test]
+    fn a_damaged_listing_counts_as_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let content = Digest::of_bytes(b"archive");
+        assert_eq!(cache.packed_listing(&content), None);
+        let listing = Listing::new(vec![SourceFile { path: "a/1.jpg".into(), digest: Digest::of_bytes(b"1") }]);
+        cache.remember_packed_listing(&content, &listing).unwrap();
+        assert_eq!(cache.packed_listing(&content), Some(listing));
+        let path = cache.listing_path(&content);
+        let cut = fs::read_to_string(&path).unwrap().replace("a/1", "a/2");
+        fs::write(&path, cut).unwrap();
+        assert_eq!(cache.packed_listing(&content), None);
+    }
+}

@@ -28,7 +28,7 @@ pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
 pub use image_source::{ImageLocation, ImageReader, PackedLocation, list_images};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
-pub use pack::{Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
+pub use pack::{ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
 pub use train::{Activation, Checkpoints, EvalView, InputRule, Network, NormPlace, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};

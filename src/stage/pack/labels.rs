@@ -29,6 +29,26 @@ pub(super) fn class_names(labels: &Labels, folder: Folder<'_>) -> Result<Vec<Str
     }
 }
 
+/// Replaces class names by those that a table gives them.
+pub(super) fn rename(names: &mut [Vec<String>], path: &Path) -> Result<(), StageError> {
+    let text = fs::read_to_string(path).map_err(|source| StageError::Io { path: path.to_owned(), source })?;
+    let lines = text.lines().filter_map(|line| line.split_once('\t').or_else(|| line.split_once(',')));
+    let table: HashMap<&str, &str> = lines.map(|(name, readable)| (name.trim(), readable.trim())).collect();
+    let problem = |reason: String| StageError::Input { path: path.to_owned(), reason };
+    let mut classes = HashMap::new();
+    for name in names.iter_mut().flatten() {
+        let readable = table.get(name.as_str()).filter(|readable| !readable.is_empty());
+        let readable = *readable.ok_or_else(|| problem(format!("it has no name for the class {name}")))?;
+        let name = std::mem::replace(name, readable.to_owned());
+        let first = classes.entry(readable).or_insert_with(|| name.clone());
+        if *first != name {
+            let (first, second) = if *first < name { (&*first, &name) } else { (&name, &*first) };
+            return Err(problem(format!("the classes {first} and {second} are both called `{readable}`")));
+        }
+    }
+    Ok(())
+}
+
 /// Checks a pattern for file names: it has to compile and to have a group.
 pub(super) fn filename_pattern(pattern: &str) -> Result<Regex, String> {
     let regex = Regex::new(pattern).map_err(|error| format!("`{pattern}` is not a regular expression: {}", reason(&error)))?;
@@ -168,5 +188,21 @@ mod tests {
         assert_eq!(error("0.jpg,a\n1.jpg,a\n3.jpg,a\n2.jpg,a\n"), "TABLE: 2 of its lines have no image in /set, such as 2.jpg");
         assert_eq!(error("0.jpg,cat\n1.jpg\n"), "TABLE: line 2: there is nothing in column 2");
         assert_eq!(error("0.jpg,cat\n0.jpg,dog\n"), "TABLE: line 2: 0.jpg is listed twice");
+    }
+
+    #[test]
+    fn classes_get_other_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let words = folder.path().join("words.txt");
+        // ImageNet's own lines; the last one is made up.
+        fs::write(&words, "n01443537\tgoldfish, Carassius auratus\nn02084071\tdog\nn02085620,Chihuahua\nn9\tdog\n").unwrap();
+        let renamed = |names: &[&str]| {
+            let mut names = [names.iter().map(|name| (*name).to_owned()).collect(), vec!["n02085620".to_owned()]];
+            rename(&mut names, &words).map(|()| names).map_err(|error| error.to_string().replace(&words.display().to_string(), "TABLE"))
+        };
+        let expected = [vec!["goldfish, Carassius auratus".to_owned(), "dog".into(), "dog".into()], vec!["Chihuahua".to_owned()]];
+        assert_eq!(renamed(&["n01443537", "n02084071", "n02084071"]), Ok(expected));
+        assert_eq!(renamed(&["n1"]), Err("TABLE: it has no name for the class n1".to_owned()));
+        assert_eq!(renamed(&["n9", "n02084071"]), Err("TABLE: the classes n02084071 and n9 are both called `dog`".to_owned()));
     }
 }

@@ -34,6 +34,8 @@ pub struct Pack {
     /// Several folders, each for its own part, with one set of classes. Either this or `images`.
     #[serde(default)]
     pub sources: BTreeMap<Subset, PackSource>,
+    /// Other names for the classes than those that `labels` finds.
+    pub class_names: Option<ClassNames>,
     /// Side of the packed images, in pixels.
     #[schemars(range(min = 1, max = 4096))]
     pub size: u32,
@@ -93,6 +95,15 @@ pub struct TableLabels {
     pub header: bool,
 }
 
+/// Names for classes, for people to read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ClassNames {
+    /// A text with a line per class: the name that `labels` finds, a tab or a comma, the name to be used. ImageNet's
+    /// `words.txt` is one. Classes that do not occur may be in it.
+    pub table: PathBuf,
+}
+
 /// A part of a packed data set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -144,6 +155,9 @@ impl Pack {
         }
         for (subset, source) in &self.sources {
             push_source(&mut inputs, &format!("sources.{}.", subset.as_str()), &source.images, &source.labels);
+        }
+        if let Some(ClassNames { table }) = &self.class_names {
+            inputs.push(InputUse { name: Cow::Borrowed("class-names.table"), source: InputSource::File(table), accepts: &[] });
         }
         inputs
     }

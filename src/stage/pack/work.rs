@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::artifact::{ImagesFile, ImagesWriter, RowLabels, resize_area, resize_to_fill};
 use crate::event::{StageEvent, Unit};
 use crate::key::SourceFile;
-use crate::stage::pack::labels::{Folder, class_names};
+use crate::stage::pack::labels::{Folder, class_names, rename};
 use crate::stage::pack::ordered::for_each_in_order;
 use crate::stage::pack::split::{Candidate, shuffle, split};
 use crate::stage::{Fit, ImageReader, Labels, OnError, Pack, SkippedImage, Split, StageContext, StageError, StageJob, StageOutput, Subset};
@@ -25,7 +25,11 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
     let sources = sources(spec, job)?;
-    let (mut parts, label_names) = divide(spec, &sources, job.seed)?;
+    let mut names: Vec<_> = sources.iter().map(|source| class_names(source.labels, source.folder)).collect::<Result<_, _>>()?;
+    if let Some(table) = job.optional_file("class-names.table")? {
+        rename(&mut names, table)?;
+    }
+    let (mut parts, label_names) = divide(spec, &sources, &names, job.seed)?;
     warn_about_classes(&parts, &label_names, context);
     let mut skipped = Vec::new();
     for subset in Subset::ALL.into_iter().filter(|subset| spec.produces(*subset)) {
@@ -80,12 +84,16 @@ fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, Sta
     each.map(|(subset, given)| source(&format!("sources.{}.", subset.as_str()), &given.labels, given.split, *subset)).collect()
 }
 
-/// The rows of every part, by [`Subset`], and the class names.
-fn divide<'a>(spec: &Pack, sources: &'a [Source<'a>], seed: u64) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
-    let names: Vec<Vec<String>> = sources.iter().map(|source| class_names(source.labels, source.folder)).collect::<Result<_, _>>()?;
+/// The rows of every part, by [`Subset`], and the class names. `names` are the classes of every source's images.
+fn divide<'a>(
+    spec: &Pack,
+    sources: &'a [Source<'a>],
+    names: &[Vec<String>],
+    seed: u64,
+) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
     let label_names: Vec<String> = names.iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
     let mut parts = <[Vec<Row<'a>>; 3]>::default();
-    for (source, names) in sources.iter().zip(&names) {
+    for (source, names) in sources.iter().zip(names) {
         let candidate = |(file, name): (&'a SourceFile, &String)| {
             let class = label_names.binary_search(name).map_err(|_| StageError::Invalid(format!("the class `{name}` got lost")))?;
             Ok(Candidate { path: file.path.as_str(), class })

@@ -1,6 +1,7 @@
-"""Makes the archives of this folder: python3 make.py, with NumPy 2.4 and Pillow 12.
+"""Makes the files of this folder: python3 make.py, with NumPy 2.4, Pillow 13 and h5py 3.
 
 photos.*: four PNGs of 8x6 pixels in two folders, beside files that are no images.
+book.hdf5: eight images of 8x8 pixels in two classes.
 cifar-10-*: three images in data_batch_1, one in data_batch_2, two in test_batch, in the layout of the official archives.
 """
 
@@ -101,3 +102,12 @@ for protocol in [2, 4]:
     print(protocol, pickle.dumps({"data": array, "labels": [1, -2, 300]}, protocol).hex())
 print("columns", pickle.dumps({"data": np.asfortranarray(array)}, 2).hex())
 print("call", b"cos\nsystem\n(X\x07\x00\x00\x00echo oktR.".hex())
+
+import h5py
+
+# The book's layout, as its HDF5DatasetWriter makes it: images as float64, labels, nothing else.
+pixels = (np.arange(8 * 8 * 8 * 3) * 7 % 200).reshape(8, 8, 8, 3) + 25 * (np.arange(8) % 2)[:, None, None, None]
+with h5py.File("book.hdf5", "w") as db:
+    db.create_dataset("images", (8, 8, 8, 3), dtype="float")[:] = pixels
+    db.create_dataset("labels", (8,), dtype="int")[:] = np.arange(8) % 2
+print("book", pixels.mean(axis=(0, 1, 2)).tolist())

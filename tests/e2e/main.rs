@@ -11,6 +11,7 @@
 mod caching;
 mod harness;
 mod readme;
+mod sources;
 #[cfg(feature = "torch")]
 mod training;
 #[cfg(feature = "torch")]

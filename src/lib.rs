@@ -28,7 +28,6 @@
 //! | `.packtrain/index` | [`cache::Memo`] |
 //! | `.packtrain/work/…` | [`cache::ActionLock`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive |
-//! | `.packtrain/work/…` | [`cache::Scratch`] |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |

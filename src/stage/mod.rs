@@ -30,7 +30,10 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
-pub use train::{Activation, Checkpoints, EvalView, InputRule, Network, NormPlace, Optimizer, Phase, Schedule, Train, TrainView, Warmup};
+pub use train::{
+    Activation, Checkpoints, ClassWeights, EarlyStopping, EvalView, InputRule, Keep, Network, NormPlace, Optimizer, Phase, Precision,
+    Schedule, Train, TrainView, ValMetric, Warmup,
+};
 pub use train_logistic::{ClassifierModel, LogisticRegression, TrainLogistic};
 
 /// A stage's kind with its parameters. As JSON it is the parameter part of the action key.

@@ -79,6 +79,15 @@ impl OptimizerState {
     }
 }
 
+/// Shortens gradients, all by the same factor, so that their norm together is at most `norm`, as
+/// `torch.nn.utils.clip_grad_norm_` does. Reads nothing back from the device.
+pub fn clip(gradients: Vec<Tensor>, norm: f64) -> Vec<Tensor> {
+    let norms: Vec<_> = gradients.iter().map(Tensor::norm).collect();
+    let factor = (Tensor::stack(&norms, 0).norm() + 1e-6).reciprocal() * norm;
+    let factor = factor.clamp_max(1.0);
+    gradients.into_iter().map(|gradient| gradient * &factor).collect()
+}
+
 impl Rule {
     /// What the `steps`-th step takes from the tensor at `index`.
     fn change(&mut self, index: usize, gradient: &Tensor, learning_rate: f64, steps: u64) -> Tensor {
@@ -165,5 +174,16 @@ mod tests {
     fn adamw_is_pytorchs() {
         let adamw = Optimizer::Adamw { lr: 0.05, beta1: 0.9, beta2: 0.99, eps: 1e-8, weight_decay: 0.2 };
         assert_close(&after_twenty_steps(&adamw, 0.0), &ADAMW);
+    }
+
+    /// The norm of (3, 4) and (12) together is 13.
+    #[test]
+    fn long_gradients_are_shortened_together_and_short_ones_left() {
+        let clipped = |norm: f64| {
+            let clipped = clip(vec![Tensor::from_slice(&[3.0_f32, 4.0]), Tensor::from_slice(&[12.0_f32])], norm);
+            clipped.iter().flat_map(|gradient| Vec::<f32>::try_from(gradient).unwrap()).collect::<Vec<_>>()
+        };
+        assert_close(&clipped(6.5), &[1.5, 2.0, 6.0]);
+        assert_eq!(clipped(14.0), [3.0, 4.0, 12.0]);
     }
 }

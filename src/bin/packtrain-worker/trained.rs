@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use packtrain::artifact::{InputSpec, Mean, ModelFile, ModelHeader};
+use packtrain::artifact::{InputSpec, Mean, ModelFile, ModelHeader, ModelTensor};
 use packtrain::stage::{EvalView, Network, StageError};
 use tch::Device;
 
@@ -59,10 +59,16 @@ impl TrainedNetwork {
 }
 
 /// Writes a network's weights with everything that using it takes.
-pub fn write(path: &Path, network: &Network, class_names: Vec<String>, input: InputSpec, weights: &Weights) -> Result<(), StageError> {
+pub fn write(
+    path: &Path,
+    network: &Network,
+    class_names: Vec<String>,
+    input: InputSpec,
+    tensors: &[ModelTensor],
+) -> Result<(), StageError> {
     let architecture = serde_json::to_value(network).map_err(|error| StageError::Invalid(error.to_string()))?;
     let header = ModelHeader { architecture, class_names, input: Some(input) };
-    Ok(ModelFile::write(path, &header, &weights.save())?)
+    Ok(ModelFile::write(path, &header, tensors)?)
 }
 
 /// The view's name in a model file.

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod network;
 mod optimizer;
+mod options;
 mod schedule;
 
 use schemars::JsonSchema;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::stage::train::checkpoints::Checkpoints;
 pub use crate::stage::train::network::{Activation, Network, NormPlace};
 pub use crate::stage::train::optimizer::Optimizer;
+pub use crate::stage::train::options::{ClassWeights, EarlyStopping, Keep, Precision, ValMetric};
 pub use crate::stage::train::schedule::{Phase, Schedule, Warmup};
 use crate::stage::{ArtifactType, Augment, InputUse, OutputDecl, ParameterProblem, Reference};
 
@@ -44,6 +46,23 @@ pub struct Train {
     /// Images per step.
     #[schemars(range(min = 1))]
     pub batch: u32,
+    /// The epoch whose weights become the model.
+    #[serde(default)]
+    pub keep: Keep,
+    /// Ends the training before its last epoch.
+    pub early_stopping: Option<EarlyStopping>,
+    /// The most that the norm of all gradients together may be; longer ones are shortened. The penalty is added afterwards.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub clip_norm: Option<f64>,
+    /// The part of every label that is spread evenly over all classes, in training.
+    #[serde(default)]
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
+    pub label_smoothing: f64,
+    /// How much the images of each class count in the training loss; by default all the same.
+    pub class_weights: Option<ClassWeights>,
+    /// The numbers that training computes with; validation computes with fp32.
+    #[serde(default)]
+    pub precision: Precision,
     /// Which states are kept, for a later training to start from.
     #[serde(default)]
     pub checkpoints: Checkpoints,
@@ -127,11 +146,26 @@ impl Train {
         require(self.total_epochs() >= 1, "epochs", "`epochs` says how often every image is seen; it is 1 or more".into());
         require(self.batch >= 2, "batch", "`batch` is 2 or more: the network normalises over the images of a batch".into());
         problems.extend(self.augment.check());
+        problems.extend(self.check_options());
+        problems.extend(self.class_weights.iter().filter_map(ClassWeights::check));
         problems.extend(self.model.check(self.input.size));
         problems.extend(self.optimizer.check());
         problems.extend(self.schedule.check(self.optimizer.learning_rate(), self.epochs));
         problems.extend(self.warmup.iter().flat_map(|warmup| warmup.check(&self.schedule)));
         problems
+    }
+
+    fn check_options(&self) -> impl Iterator<Item = ParameterProblem> {
+        let validated = self.val.is_some();
+        let patient = self.early_stopping.as_ref().is_none_or(|stopping| stopping.patience >= 1);
+        let checks = [
+            (validated || self.keep == Keep::Last, "keep", "`best` is judged by validation images: give `val`"),
+            (validated || self.early_stopping.is_none(), "early-stopping", "it is judged by validation images: give `val`"),
+            (patient, "early-stopping.patience", "`patience` is 1 or more"),
+            (self.clip_norm.is_none_or(|norm| norm > 0.0), "clip-norm", "`clip-norm` is a number above 0"),
+            ((0.0..1.0).contains(&self.label_smoothing), "label-smoothing", "`label-smoothing` is at least 0 and below 1"),
+        ];
+        checks.into_iter().filter(|(holds, _, _)| !holds).map(|(_, key, message)| ParameterProblem::new(key, message))
     }
 }
 
@@ -239,5 +273,26 @@ mod tests {
         let spec = spec(json!({"warmup": {"epochs": 2, "factor": 0.5}, "epochs": 4, "schedule": {"step": {"every": 3}}}));
         let expected = [0.05, 0.075, 0.1, 0.01];
         assert!(spec.learning_rates().iter().zip(expected).all(|(found, expected)| (found - expected).abs() < 1e-15));
+    }
+
+    #[test]
+    fn what_is_judged_by_validation_images_needs_some() {
+        let options = json!({
+            "keep": {"best": {}}, "early-stopping": {"patience": 0}, "clip-norm": 0.0, "label-smoothing": 1.0,
+            "class-weights": {"by-name": {"cat": -1.0}}
+        });
+        assert_eq!(
+            problems(options),
+            [
+                "keep: `best` is judged by validation images: give `val`",
+                "early-stopping: it is judged by validation images: give `val`",
+                "early-stopping.patience: `patience` is 1 or more",
+                "clip-norm: `clip-norm` is a number above 0",
+                "label-smoothing: `label-smoothing` is at least 0 and below 1",
+                "class-weights.by-name: the weight of `cat` is 0 or more, not -1",
+            ]
+        );
+        let options = json!({"val": "pack.val", "keep": {"best": {}}, "early-stopping": {"patience": 3}, "class-weights": "balanced"});
+        assert_eq!(problems(options), Vec::<String>::new());
     }
 }

@@ -1,4 +1,5 @@
-//! The layers that networks are made of. Images are `[N,C,H,W]` lying in memory as channels-last.
+//! The layers that networks are made of. Images are `[N,C,H,W]` lying in memory as channels-last. A layer computes with numbers of
+//! the kind of its input, fp32 or bf16; its own tensors are fp32.
 
 use tch::{Kind, Tensor};
 
@@ -121,10 +122,12 @@ impl Conv {
         let size = x.size();
         let ((top, bottom), (left, right)) = (self.shape.zeros(size[2]), self.shape.zeros(size[3]));
         let stride = [self.shape.stride; 2];
+        let kernel = self.kernel.to_kind(x.kind());
+        let bias = self.bias.as_ref().map(|bias| bias.to_kind(x.kind()));
         if top == bottom && left == right {
-            return x.conv2d(&self.kernel, self.bias.as_ref(), stride, [top, left], [1, 1], 1);
+            return x.conv2d(&kernel, bias.as_ref(), stride, [top, left], [1, 1], 1);
         }
-        x.constant_pad_nd([left, right, top, bottom]).conv2d(&self.kernel, self.bias.as_ref(), stride, [0, 0], [1, 1], 1)
+        x.constant_pad_nd([left, right, top, bottom]).conv2d(&kernel, bias.as_ref(), stride, [0, 0], [1, 1], 1)
     }
 }
 
@@ -162,7 +165,7 @@ impl Dense {
 
     /// `[N, in]` to `[N, out]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.kernel, Some(&self.bias))
+        x.linear(&self.kernel.to_kind(x.kind()), Some(&self.bias.to_kind(x.kind())))
     }
 }
 
@@ -185,7 +188,7 @@ pub fn max_pool_same(x: &Tensor, stride: i64) -> Tensor {
     x.max_pool2d([3; 2], [stride; 2], [before; 2], [1; 2], after > before)
 }
 
-/// The mean over all pixels: `[N,C,H,W]` to `[N,C]`.
+/// The mean over all pixels: `[N,C,H,W]` to `[N,C]`, in fp32.
 pub fn global_mean(x: &Tensor) -> Tensor {
     x.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)
 }

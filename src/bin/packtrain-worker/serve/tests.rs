@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use packtrain::artifact::{Evaluation, FeaturesFile, History, Mean, ModelFile, OversampleEvaluation};
+use packtrain::stage::ValMetric;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
@@ -150,6 +151,51 @@ fn a_network_learns_and_its_evaluations_agree_with_its_history() {
     assert_ne!(oversampled.crops.loss, evaluation.loss);
     let names: Vec<_> = metrics(&events).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["baseline rank-1", "baseline rank-5", "10-crop rank-1", "10-crop rank-5", "gain"]);
+}
+
+#[test]
+fn training_stops_early_and_keeps_the_best_epoch() {
+    let workshop = Workshop::new();
+    let mut job = workshop.train("train", 1, 60);
+    // So high a rate that the validation loss soon becomes worse.
+    job["spec"]["optimizer"]["sgd"]["lr"] = json!(0.5);
+    job["spec"]["keep"] = json!({"best": {"metric": "val-loss"}});
+    job["spec"]["early-stopping"] = json!({"patience": 2});
+    let events = events_of(&job);
+    let epochs = History::read(&workshop.path("train/history.json")).unwrap().epochs;
+    let best = ValMetric::ValLoss.best(&epochs).unwrap();
+    assert_eq!(epochs.len(), best + 3);
+    let note = format!("stopped after epoch {}: val-loss has not become better for 2 epochs", epochs.len());
+    assert!(events.contains(&StageEvent::Note { message: note }));
+
+    job["out"] = json!(workshop.path("short"));
+    fs::create_dir(workshop.path("short")).unwrap();
+    job["spec"]["epochs"] = json!(best + 1);
+    events_of(&job);
+    let read = |name: &str| fs::read(workshop.path(name)).unwrap();
+    assert!(read("train/model.safetensors") == read("short/model.safetensors"));
+}
+
+#[test]
+fn a_network_learns_with_every_option_and_in_bf16() {
+    let workshop = Workshop::new();
+    let mut job = workshop.train("train", 1, 30);
+    for (option, value) in [
+        ("precision", json!("bf16")),
+        ("clip-norm", json!(1.0)),
+        ("label-smoothing", json!(0.1)),
+        ("class-weights", json!("balanced")),
+        ("schedule", json!({"cosine": {}})),
+        ("warmup", json!({"epochs": 2})),
+        ("optimizer", json!({"adamw": {"lr": 2e-3}})),
+        ("model", json!({"mini-googlenet": {"activation": "elu", "norm": "after-activation"}})),
+    ] {
+        job["spec"][option] = value;
+    }
+    events_of(&job);
+    let epochs = History::read(&workshop.path("train/history.json")).unwrap().epochs;
+    assert!(epochs[29].train_loss < 0.7 * epochs[0].train_loss, "{epochs:?}");
+    assert_eq!((epochs[0].learning_rate, epochs[29].learning_rate < 1e-5), (2e-4, true));
 }
 
 #[test]

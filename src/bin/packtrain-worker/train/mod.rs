@@ -1,19 +1,22 @@
 //! `train`: a network from images, epoch by epoch.
 
 mod data;
+mod objective;
 mod state;
 
 use std::time::Instant;
 
 use packtrain::artifact::{Checkpoint, InputSpec, Mean};
 use packtrain::event::{EpochMetrics, StageEvent};
-use packtrain::stage::{StageContext, StageError, StageJob, Train};
+use packtrain::stage::{Keep, Precision, StageContext, StageError, StageJob, Train};
 use tch::{Device, Kind, Tensor};
 
 use crate::inference::{Inference, Progress};
 use crate::net::{Classifier, Mode};
+use crate::optim::clip;
 use crate::random::{Draws, Purpose};
 use crate::train::data::{Part, TrainingData};
+use crate::train::objective::Objective;
 use crate::train::state::TrainState;
 use crate::trained;
 
@@ -24,6 +27,7 @@ struct Training<'a> {
     device: Device,
     data: TrainingData,
     net: Classifier,
+    objective: Objective,
 }
 
 /// Means over images.
@@ -43,22 +47,28 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
         state.restore(checkpoint)?;
         context.emit(StageEvent::Note { message: format!("going on after epoch {} of {}", state.epoch, spec.total_epochs()) });
     }
-    let training = Training { spec, seed: job.seed, device, data, net };
+    let objective = Objective::new(spec, data.class_names(), data.train.labels(), device)?;
+    let training = Training { spec, seed: job.seed, device, data, net, objective };
     training.go_on(&mut state, job, context)?;
 
     let view = trained::view_name(spec.input.eval).to_owned();
     let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean };
-    trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &state.weights)?;
+    let tensors = state.best.unwrap_or_else(|| state.weights.save());
+    trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &tensors)?;
     Ok(state.history.write(&job.output("history")?)?)
 }
 
 impl Training<'_> {
-    /// Takes the state from where it is to the last epoch. The states to be kept are written as files; so is, when the user asks
-    /// to stop, the last one before that.
+    /// Takes the state from where it is to the last epoch, or to where early stopping ends it. The states to be kept are written
+    /// as files; so is, when the user asks to stop, the last one before that.
     fn go_on(&self, state: &mut TrainState, job: &StageJob, context: &mut StageContext<'_>) -> Result<(), StageError> {
         let kept = self.spec.checkpoint_epochs();
         let mut unwritten = None;
         for &learning_rate in self.spec.learning_rates().iter().skip(state.epoch as usize) {
+            if let Some(stopping) = self.spec.early_stopping.as_ref().filter(|stopping| stopping.stops_after(&state.history.epochs)) {
+                context.emit(StageEvent::Note { message: format!("stopped after epoch {}: {stopping}", state.epoch) });
+                break;
+            }
             match self.epoch(learning_rate, state, context) {
                 Ok(metrics) => context.emit(StageEvent::Epoch(metrics)),
                 Err(StageError::Interrupted) => {
@@ -101,6 +111,11 @@ impl Training<'_> {
         };
         state.epoch = epoch;
         state.history.epochs.push((&metrics).into());
+        if let Keep::Best { metric } = self.spec.keep
+            && metric.best(&state.history.epochs).is_some_and(|best| best + 1 == state.history.epochs.len())
+        {
+            state.best = Some(state.weights.save());
+        }
         Ok(metrics)
     }
 
@@ -133,10 +148,14 @@ impl Training<'_> {
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
     fn step(&self, learning_rate: f64, state: &mut TrainState, images: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
         tch::manual_seed(Draws::new(self.seed, Purpose::Dropout, [state.optimizer.steps, 0]).bits() as i64);
-        let logits = self.net.logits(images, Mode::Train);
-        let loss = logits.cross_entropy_for_logits(labels);
+        let logits = match self.spec.precision {
+            Precision::Fp32 => self.net.logits(images, Mode::Train),
+            Precision::Bf16 => self.net.logits(&images.to_kind(Kind::BFloat16), Mode::Train).to_kind(Kind::Float),
+        };
+        let loss = self.objective.loss(&logits, labels);
         let trained: Vec<_> = state.weights.trained().map(|weight| &weight.tensor).collect();
         let gradients = Tensor::run_backward(&[&loss], &trained, false, false);
+        let gradients = if let Some(norm) = self.spec.clip_norm { clip(gradients, norm) } else { gradients };
 
         let l2 = self.spec.model.l2();
         let loss = if l2 > 0.0 { loss.detach() + state.weights.squared_norm() * l2 } else { loss.detach() };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use packtrain::artifact::{Checkpoint, Counters, History};
+use packtrain::artifact::{Checkpoint, Counters, History, ModelTensor};
 use packtrain::stage::{StageError, Train};
 use tch::Device;
 
@@ -20,7 +20,12 @@ pub struct TrainState {
     pub optimizer: OptimizerState,
     /// Of the epochs done.
     pub history: History,
+    /// With `keep: best`, the weights of the best epoch so far.
+    pub best: Option<Vec<ModelTensor>>,
 }
+
+/// What the names of the best epoch's tensors begin with in a checkpoint.
+const BEST: &str = "best.";
 
 impl TrainState {
     /// A new network and its state before the first epoch.
@@ -28,7 +33,7 @@ impl TrainState {
         let mut weights = Weights::random(seed, device);
         let net = Classifier::new(&spec.model, &mut weights, spec.input.size, classes);
         let optimizer = OptimizerState::new(&spec.optimizer, &weights);
-        (TrainState { epoch: 0, weights, optimizer, history: History::default() }, net)
+        (TrainState { epoch: 0, weights, optimizer, history: History::default(), best: None }, net)
     }
 
     /// A copy of everything.
@@ -36,6 +41,8 @@ impl TrainState {
         let counters = Counters { epoch: self.epoch, steps: self.optimizer.steps, history: self.history.clone() };
         let mut tensors = self.weights.save();
         tensors.extend(self.optimizer.memory().iter().map(|(name, tensor)| read_back(name, tensor)));
+        let best = self.best.iter().flatten();
+        tensors.extend(best.map(|tensor| ModelTensor { name: format!("{BEST}{}", tensor.name), ..tensor.clone() }));
         Checkpoint { counters, tensors }
     }
 
@@ -45,6 +52,11 @@ impl TrainState {
         let unfit = |error: crate::weights::WeightsError| StageError::Input { path: path.to_owned(), reason: error.to_string() };
         self.weights.load(&tensors).map_err(unfit)?;
         self.optimizer.memory().iter().try_for_each(|(name, tensor)| fill(name, tensor, &tensors)).map_err(unfit)?;
+        let best = tensors.into_iter().filter_map(|tensor| {
+            let name = tensor.name.strip_prefix(BEST)?.to_owned();
+            Some(ModelTensor { name, ..tensor })
+        });
+        self.best = Some(best.collect()).filter(|best: &Vec<_>| !best.is_empty());
         self.optimizer.steps = counters.steps;
         self.epoch = counters.epoch;
         self.history = counters.history;

@@ -1,6 +1,6 @@
 //! What runs again and what does not, through the built program.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 #![expect(clippy::disallowed_methods, reason = "the tests start the program and touch files, as a user does")]
 
 use std::fs;

@@ -113,10 +113,10 @@ impl CifarImages {
                 if !rest.is_empty() {
                     return Err(format!("its size is no multiple of {} bytes, those of a label and an image", 1 + IMAGE_BYTES));
                 }
-                records
-                    .iter()
-                    .enumerate()
-                    .try_for_each(|(index, record)| self.push(batch, index, i64::from(record[0]), &record[1..], classes))
+                for (index, record) in records.iter().enumerate() {
+                    let class = class_of(index, i64::from(record[0]), classes)?;
+                    self.push(batch, index, class, &record[1..]);
+                }
             }
             Form::Pickle => {
                 let pickle = Pickle::read(bytes).map_err(|error| error.to_string())?;
@@ -124,17 +124,22 @@ impl CifarImages {
                 let data = pickle.array("data").filter(|data| data.shape == [labels.len(), IMAGE_BYTES]);
                 let data = data.ok_or_else(|| format!("it has no array `data` of {} × {IMAGE_BYTES} bytes", labels.len()))?;
                 let rows = data.data.chunks_exact(IMAGE_BYTES).zip(labels).enumerate();
-                rows.into_iter().try_for_each(|(index, (planes, label))| self.push(batch, index, label, planes, classes))
+                for (index, (planes, label)) in rows {
+                    self.push(batch, index, class_of(index, label, classes)?, planes);
+                }
             }
         }
+        Ok(())
     }
 
-    fn push(&mut self, batch: &str, index: usize, label: i64, planes: &[u8], classes: &[String]) -> Result<(), String> {
-        let class = usize::try_from(label).ok().and_then(|label| classes.get(label));
-        let class = class.ok_or_else(|| format!("image {index} has the label {label}, but there are {} classes", classes.len()))?;
+    fn push(&mut self, batch: &str, index: usize, class: &str, planes: &[u8]) {
         let part = if batch == "test_batch" { "test" } else { "train" };
         self.places.insert(format!("{part}/{class}/{batch}-{index:05}"), self.pixels.len());
         self.pixels.extend_from_slice(planes);
-        Ok(())
     }
+}
+
+fn class_of(index: usize, label: i64, classes: &[String]) -> Result<&str, String> {
+    let class = usize::try_from(label).ok().and_then(|label| classes.get(label));
+    class.map(String::as_str).ok_or_else(|| format!("image {index} has the label {label}, but there are {} classes", classes.len()))
 }

@@ -24,6 +24,7 @@ use crate::weights::Weights;
 
 /// A network that classifies: features, then a dense head.
 #[derive(Debug)]
+#[expect(clippy::enum_variant_names, reason = "these are the names of the networks")]
 pub enum Classifier {
     AlexNet(Box<AlexNet>),
     MiniGoogLeNet(Box<MiniGoogLeNet>),

@@ -10,6 +10,7 @@ use crate::cli::project::ManifestArgs;
 use crate::cli::{ExitCode, Global};
 use crate::key::{ActionKey, Change, ListingDiff, StageId};
 use crate::plan::{Forecast, Outlook, forecast};
+use crate::report;
 
 /// Explain why a stage would run or be reused, in full
 #[derive(Debug, Args)]
@@ -60,8 +61,7 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
             }
         }
         Outlook::Unknown { until } => {
-            let names: Vec<&str> = until.iter().map(StageId::as_str).collect();
-            writeln!(out, "{stage} ({kind}) takes its inputs from {}, which will run first.", names.join(" and "))?;
+            writeln!(out, "{stage} ({kind}) takes its inputs from {}, which will run first.", report::list(until))?;
             writeln!(out, "If that gives the same bytes as before, {stage} will be reused.")?;
         }
         Outlook::Shared { with } => writeln!(out, "{stage} ({kind}) is the same as {with}, which comes first, and shares its result.")?,

@@ -9,7 +9,7 @@ use crate::cli::error::CommandError;
 use crate::cli::project::{Loaded, ManifestArgs};
 use crate::cli::{ExitCode, Global};
 use crate::plan::{Forecast, Outlook, forecast};
-use crate::report::{Table, write_changes};
+use crate::report::{self, Table, write_changes};
 
 /// Say what a run would do with every stage, and why
 #[derive(Debug, Args)]
@@ -50,8 +50,8 @@ fn table(forecasts: &[Forecast]) -> Table {
             Outlook::Run { changes, training: Some(training) } => ("run", format!("{}; {training}", write_changes(changes))),
             Outlook::Shared { with } => ("be shared", format!("it is the same as {with}")),
             Outlook::Unknown { until } => {
-                let names: Vec<String> = until.iter().map(ToString::to_string).collect();
-                ("be decided", format!("unknown until {} has run", names.join(" and ")))
+                let have = if until.len() == 1 { "has" } else { "have" };
+                ("be decided", format!("unknown until {} {have} run", report::list(until)))
             }
         };
         table.push([stage.to_string(), (*kind).to_owned(), will.to_owned(), why]);

@@ -34,6 +34,16 @@ pub fn bytes(bytes: u64) -> String {
     if size < 9.95 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
 }
 
+/// Names in a sentence: `a`, `a and b`, `a, b and c`.
+pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
+    let names: Vec<String> = names.iter().map(T::to_string).collect();
+    match names.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+        None => String::new(),
+    }
+}
+
 /// A metric's value: fractions in percent, other numbers as they are.
 pub(super) fn metric(name: &str, value: f64) -> String {
     let is_fraction = ["rank-1", "rank-5", "accuracy"].iter().any(|ending| name.ends_with(ending));
@@ -102,5 +112,12 @@ mod tests {
     fn sizes_read_well_at_every_length() {
         let shown: Vec<String> = [0, 185, 1024, 10_240, 451_770_752, 3_932_160_000].into_iter().map(super::bytes).collect();
         assert_eq!(shown, ["0 B", "185 B", "1.0 KiB", "10 KiB", "431 MiB", "3.7 GiB"]);
+    }
+
+    #[test]
+    fn names_are_listed_as_in_a_sentence() {
+        let names = ["a", "b", "c"];
+        let shown: Vec<String> = (0..4).map(|count| super::list(&names[..count])).collect();
+        assert_eq!(shown, ["", "a", "a and b", "a, b and c"]);
     }
 }

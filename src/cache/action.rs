@@ -1,12 +1,11 @@
 //! Action records: what a stage once gave for a key. And the heads: which key each stage of a pipeline last had.
 
 use std::collections::BTreeMap;
-use std::{fs, io};
+use std::fs;
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::store::write_atomically;
-use crate::cache::{Cache, CacheError, ObjectState};
+use crate::cache::{Cache, CacheError, ObjectState, json};
 use crate::event::{Metric, StageOutput};
 use crate::key::{ActionKey, Digest, Fingerprint, StageId};
 
@@ -56,21 +55,13 @@ impl ActionRecord {
 impl Cache {
     /// The record for a key, if there is one that can be read.
     pub fn action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
-        let path = self.action_path(key);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CacheError { path, source }),
-        };
-        let record: Option<ActionRecord> = serde_json::from_slice(&bytes).ok();
+        let record: Option<ActionRecord> = json::read(&self.action_path(key))?;
         Ok(record.filter(|record| record.format == FORMAT && record.fingerprint.key() == *key))
     }
 
     /// Publishes a record. Every object that it names must be in the store.
     pub fn publish(&self, record: &ActionRecord) -> Result<(), CacheError> {
-        let path = self.action_path(&record.fingerprint.key());
-        let bytes = serde_json::to_vec_pretty(record).map_err(|error| CacheError { path: path.clone(), source: error.into() })?;
-        write_atomically(&path, &bytes)
+        json::write(&self.action_path(&record.fingerprint.key()), record)
     }
 
     /// The first output of a record whose object is missing or damaged; a damaged one is taken away.
@@ -93,9 +84,7 @@ impl Cache {
 
     /// Replaces the heads of a pipeline.
     pub fn set_heads(&self, pipeline: &str, heads: &BTreeMap<StageId, ActionKey>) -> Result<(), CacheError> {
-        let path = self.heads_path(pipeline);
-        let bytes = serde_json::to_vec_pretty(heads).map_err(|error| CacheError { path: path.clone(), source: error.into() })?;
-        write_atomically(&path, &bytes)
+        json::write(&self.heads_path(pipeline), heads)
     }
 
     fn action_path(&self, key: &ActionKey) -> std::path::PathBuf {

@@ -1,12 +1,11 @@
 //! Checkpoints: the state of a training by the key of its place on the trajectory.
 
+use std::fs;
 use std::path::PathBuf;
-use std::{fs, io};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::store::write_atomically;
-use crate::cache::{Cache, CacheError, ObjectState};
+use crate::cache::{Cache, CacheError, ObjectState, json};
 use crate::key::{Digest, TrajectoryKey};
 
 /// The version of the record's layout; a record of another version is a miss.
@@ -24,14 +23,8 @@ pub struct CheckpointRecord {
 impl Cache {
     /// The checkpoint at this place, if there is one and it is sound.
     pub fn checkpoint(&self, key: &TrajectoryKey) -> Result<Option<CheckpointRecord>, CacheError> {
-        let path = self.checkpoint_path(key);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(CacheError { path, source }),
-        };
-        let record: Option<CheckpointRecord> =
-            serde_json::from_slice(&bytes).ok().filter(|record: &CheckpointRecord| record.format == FORMAT);
+        let record: Option<CheckpointRecord> = json::read(&self.checkpoint_path(key))?;
+        let record = record.filter(|record| record.format == FORMAT);
         let Some(record) = record else { return Ok(None) };
         let sound = self.store.state(&record.object, &self.memo)? == ObjectState::Sound;
         Ok(sound.then_some(record))
@@ -40,9 +33,7 @@ impl Cache {
     /// Moves a checkpoint's file into the store and names it by its place.
     pub fn keep_checkpoint(&self, key: &TrajectoryKey, epoch: u32, file: &std::path::Path) -> Result<(), CacheError> {
         let record = CheckpointRecord { format: FORMAT, epoch, object: self.store.insert(file, &self.memo)? };
-        let path = self.checkpoint_path(key);
-        let bytes = serde_json::to_vec_pretty(&record).map_err(|error| CacheError { path: path.clone(), source: error.into() })?;
-        write_atomically(&path, &bytes)
+        json::write(&self.checkpoint_path(key), &record)
     }
 
     /// Forgets a checkpoint, the name first. Its object goes too: no two places have the same state.

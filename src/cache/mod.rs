@@ -8,6 +8,7 @@ mod action;
 mod checkpoints;
 mod error;
 mod identity;
+mod json;
 mod listings;
 mod locate;
 mod lock;

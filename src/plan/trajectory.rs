@@ -79,8 +79,8 @@ impl Trajectory {
 
     fn first_changed_rate(&self, earlier: &History) -> Option<RateChange> {
         let pairs = self.learning_rates.iter().zip(&earlier.epochs);
-        let changed = pairs.map(|(&new, epoch)| RateChange { epoch: epoch.epoch, old: epoch.learning_rate, new });
-        changed.into_iter().find(|change| change.old != change.new)
+        let mut rates = pairs.map(|(&new, epoch)| RateChange { epoch: epoch.epoch, old: epoch.learning_rate, new });
+        rates.find(|change| change.old != change.new)
     }
 }
 

@@ -263,6 +263,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_another_process_holds_is_nobodys_concern() {
+        // As a child process holds it that was started while the file was open.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("images.h5");
+        std::fs::write(&path, "").unwrap();
+        let held = std::fs::File::open(&path).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        write(&path);
+        ImagesFile::open(&path).unwrap();
+    }
+
+    #[test]
     fn a_shortened_file_is_an_error_not_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("images.h5");

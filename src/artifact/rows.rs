@@ -87,10 +87,14 @@ impl RowLabels {
 }
 
 /// Creates a file that is read by every HDF5 library since 1.8.
+///
+/// HDF5's own file locks are off, here and in [`open`]: a file is written under a name that nobody else knows and never
+/// changed afterwards, some network file systems have no locks, and a child process that inherits the open file would go on
+/// holding its lock.
 pub(super) fn create(path: &Path) -> Result<File, ArtifactError> {
     let failed = hdf5_error(path);
     let file = hdf5::FileBuilder::new()
-        .with_fapl(|access| access.libver_bounds(LibraryVersion::V18, LibraryVersion::V18))
+        .with_fapl(|access| access.libver_bounds(LibraryVersion::V18, LibraryVersion::V18).file_locking(false))
         .with_fcpl(|creation| creation.obj_track_times(false))
         .create(path)
         .map_err(&failed)?;
@@ -103,7 +107,10 @@ pub(super) fn create(path: &Path) -> Result<File, ArtifactError> {
 pub(super) fn open(path: &Path) -> Result<File, ArtifactError> {
     // HDF5's own message for a missing file is a stack of its internals.
     std::fs::File::open(path).map_err(|source| ArtifactError::io(path, source))?;
-    let file = File::open(path).map_err(|_| ArtifactError::invalid(path, "not an HDF5 file, or a damaged one"))?;
+    let file = hdf5::FileBuilder::new()
+        .with_fapl(|access| access.file_locking(false))
+        .open(path)
+        .map_err(|_| ArtifactError::invalid(path, "not an HDF5 file, or a damaged one"))?;
     if let Ok(attribute) = file.attr(VERSION_ATTRIBUTE) {
         let version: u32 = attribute.read_scalar().map_err(hdf5_error(path))?;
         if version > FORMAT_VERSION {

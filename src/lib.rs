@@ -33,6 +33,7 @@
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/model.safetensors` | [`artifact::ModelFile`] |
+//! | `output/<pipeline>/[<variant>/]<stage>/*.csv`, `*.svg` | [`artifact::History`], [`artifact::Evaluation`], [`artifact::Predictions`] |
 
 pub mod key;
 

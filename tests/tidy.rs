@@ -22,7 +22,7 @@ const FORBIDDEN_USES: [(&str, &str, &str); 6] = [
 ];
 
 /// The one module that names a library.
-const LIBRARY_OWNERS: [(&str, &str); 11] = [
+const LIBRARY_OWNERS: [(&str, &str); 12] = [
     ("annotate_snippets", "manifest"),
     ("blake3", "key"),
     ("clap", "cli"),
@@ -31,6 +31,7 @@ const LIBRARY_OWNERS: [(&str, &str); 11] = [
     ("indicatif", "report"),
     ("petgraph", "plan"),
     ("reflink_copy", "cache"),
+    ("plotters", "artifact"),
     ("safetensors", "artifact"),
     ("serde_saphyr", "manifest"),
     ("tch", "worker"),

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{ArtifactError, RowLabels, json};
+use crate::artifact::{ArtifactError, RowLabels, figure, json};
 
 /// The metrics of a model on labelled rows; all are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,6 +72,11 @@ impl Evaluation {
     /// Writes the file.
     pub fn write(&self, path: &Path) -> Result<(), ArtifactError> {
         json::write(path, self)
+    }
+
+    /// Draws the confusion matrix as SVG.
+    pub fn write_confusion(&self, path: &Path) -> Result<(), ArtifactError> {
+        figure::write(path, figure::confusion::size(self), "Confusion matrix", |area| figure::confusion::draw(self, area))
     }
 }
 
@@ -369,5 +374,22 @@ mod tests {
         std::fs::write(&path, "{}").unwrap();
         let error = Evaluation::read(&path).unwrap_err().to_string();
         assert!(error.contains("evaluation.json: missing field `rows`"), "{error}");
+    }
+
+    #[test]
+    fn a_confusion_matrix_is_drawn_with_counts_and_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("confusion.svg");
+        let rows = rows(&[0, 0, 0, 1], &["cat & dog", "a name that is longer than the room for it"]);
+        let evaluation =
+            evaluate(&[0.9, 0.1, 0.8, 0.2, 0.3, 0.7, 0.0, 1.0], &rows, &["cat & dog", "a name that is longer than the room for it"]);
+        evaluation.write_confusion(&path).unwrap();
+        let svg = std::fs::read_to_string(&path).unwrap();
+        let texts: Vec<_> = svg.lines().filter(|line| !line.starts_with('<')).collect();
+        let names = ["cat &amp; dog", "a name that is lo…"];
+        let expected = ["2", "1", "1", "predicted", "true", names[0], names[0], names[1], names[1]];
+        assert_eq!(texts, expected);
+        // Two of three, one of three and all of their rows, between white and the full shade.
+        assert_eq!(["#55A1CC", "#AAD0E5", "#0072B2", "#FFFFFF"].map(|shade| svg.contains(shade)), [true; 4], "{svg}");
     }
 }

@@ -1,10 +1,10 @@
-//! `History`: the metrics of every epoch, as JSON.
+//! `History`: the metrics of every epoch, as JSON, and for people as CSV and curves.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{ArtifactError, json};
+use crate::artifact::{ArtifactError, figure, json};
 use crate::event::EpochMetrics;
 
 /// The metrics of every epoch of a training.
@@ -38,6 +38,25 @@ impl History {
     /// Writes the file.
     pub fn write(&self, path: &Path) -> Result<(), ArtifactError> {
         json::write(path, self)
+    }
+
+    /// Writes a row for each epoch under the names that the JSON has; what was not measured is empty.
+    pub fn write_csv(&self, path: &Path) -> Result<(), ArtifactError> {
+        let measured = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let mut text = "epoch,learning-rate,train-loss,train-accuracy,val-loss,val-accuracy\n".to_owned();
+        for epoch in &self.epochs {
+            let HistoryEpoch { epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy } = epoch;
+            let (val_loss, val_accuracy) = (measured(*val_loss), measured(*val_accuracy));
+            text.push_str(&format!("{epoch},{learning_rate},{train_loss},{train_accuracy},{val_loss},{val_accuracy}\n"));
+        }
+        std::fs::write(path, text).map_err(|source| ArtifactError::io(path, source))
+    }
+
+    /// Draws loss, accuracy and learning rate over the epochs as SVG.
+    pub fn write_curves(&self, path: &Path) -> Result<(), ArtifactError> {
+        figure::write(path, figure::curves::SIZE, "Loss, accuracy and learning rate over the epochs", |area| {
+            figure::curves::draw(self, area)
+        })
     }
 }
 
@@ -88,5 +107,52 @@ mod tests {
           ]
         }
         "#);
+    }
+
+    fn history(rates: &[f64]) -> History {
+        let epoch = |(index, &learning_rate): (usize, &f64)| HistoryEpoch {
+            epoch: index as u32 + 1,
+            learning_rate,
+            train_loss: 2.0 / (index + 1) as f64,
+            train_accuracy: 0.5,
+            val_loss: (index != 0).then_some(f64::NAN),
+            val_accuracy: Some(0.25),
+        };
+        History { epochs: rates.iter().enumerate().map(epoch).collect() }
+    }
+
+    #[test]
+    fn a_history_is_a_table_with_a_row_for_each_epoch() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.csv");
+        history(&[1e-2, 1e-3]).write_csv(&path).unwrap();
+        insta::assert_snapshot!(std::fs::read_to_string(&path).unwrap(), @r"
+        epoch,learning-rate,train-loss,train-accuracy,val-loss,val-accuracy
+        1,0.01,2,0.5,,0.25
+        2,0.001,1,0.5,NaN,0.25
+        ");
+    }
+
+    /// How many points the curves have, and the drawing.
+    fn drawn(rates: &[f64]) -> (usize, String) {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a.svg", "b.svg"].map(|name| folder.path().join(name));
+        paths.iter().for_each(|path| history(rates).write_curves(path).unwrap());
+        let [first, second] = paths.map(|path| std::fs::read_to_string(path).unwrap());
+        assert_eq!(first, second);
+        (first.matches("<circle").count(), first)
+    }
+
+    #[test]
+    fn curves_have_a_point_for_every_measured_value_and_a_logarithmic_scale_for_rates_that_fall_far() {
+        // Of each epoch but the NaN losses: training loss, both accuracies, learning rate.
+        let (points, svg) = drawn(&[1e-2, 1e-3, 1e-4]);
+        assert_eq!(points, 3 * 4);
+        assert!(svg.contains("1.0e-3"), "{svg}");
+        let (points, svg) = drawn(&[1e-2, 5e-3]);
+        assert_eq!(points, 2 * 4);
+        assert!(svg.contains("6.0e-3") && svg.contains("\n0\n"), "{svg}");
+        assert_eq!(drawn(&[0.1]).0, 4);
+        assert_eq!(drawn(&[]).0, 0);
     }
 }

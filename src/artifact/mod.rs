@@ -1,11 +1,12 @@
 //! The typed files that stages give to each other, and the pictures that they begin with.
 //!
-//! The only user of the `hdf5`, `image` and `safetensors` libraries. Knows nothing of stages, keys or where files lie.
+//! The only user of the `hdf5`, `image`, `plotters` and `safetensors` libraries. Knows nothing of stages, keys or where files lie.
 
 mod checkpoint;
 mod error;
 mod evaluation;
 mod features;
+mod figure;
 mod history;
 mod images;
 mod json;

@@ -69,7 +69,7 @@ fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecE
         ArtifactType::History => History::read(path).map(drop),
         ArtifactType::Evaluation if matches!(spec, StageSpec::OversampleEval(_)) => OversampleEvaluation::read(path).map(drop),
         ArtifactType::Evaluation => Evaluation::read(path).map(drop),
-        ArtifactType::Predictions => {
+        ArtifactType::Predictions | ArtifactType::Table | ArtifactType::Figure => {
             std::fs::metadata(path).map(drop).map_err(|source| ArtifactError::Io { path: path.to_owned(), source })
         }
     };

@@ -207,6 +207,8 @@ fn with_article(artifact: ArtifactType) -> String {
     match artifact {
         ArtifactType::Images | ArtifactType::Features | ArtifactType::Predictions | ArtifactType::Weights => artifact.as_str().to_owned(),
         ArtifactType::Evaluation => format!("an {}", artifact.as_str()),
-        ArtifactType::Mean | ArtifactType::Model | ArtifactType::History => format!("a {}", artifact.as_str()),
+        ArtifactType::Mean | ArtifactType::Model | ArtifactType::History | ArtifactType::Table | ArtifactType::Figure => {
+            format!("a {}", artifact.as_str())
+        }
     }
 }

@@ -40,6 +40,7 @@ impl Evaluate {
         vec![
             OutputDecl { name: "evaluation", artifact: ArtifactType::Evaluation, file: "evaluation.json" },
             OutputDecl { name: "predictions", artifact: ArtifactType::Predictions, file: "predictions.csv" },
+            OutputDecl { name: "confusion", artifact: ArtifactType::Figure, file: "confusion.svg" },
         ]
     }
 
@@ -67,6 +68,7 @@ pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<Stag
     let evaluation = predictions.evaluate();
     evaluation.write(&job.output("evaluation")?)?;
     predictions.write_csv(&job.output("predictions")?)?;
+    evaluation.write_confusion(&job.output("confusion")?)?;
     context.emit(StageEvent::Metric { name: "rank-1".to_owned(), value: evaluation.rank1 });
     context.emit(StageEvent::Metric { name: "rank-5".to_owned(), value: evaluation.rank5 });
     Ok(StageOutput::default())

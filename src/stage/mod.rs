@@ -83,10 +83,10 @@ impl StageSpec {
             StageSpec::Pack(_) => 1,
             StageSpec::ComputeMean(_) => 1,
             StageSpec::ExtractFeatures(_) => 1,
-            StageSpec::Train(_) => 1,
+            StageSpec::Train(_) => 2,
             StageSpec::TrainLogistic(_) => 1,
-            StageSpec::OversampleEval(_) => 1,
-            StageSpec::Evaluate(_) => 1,
+            StageSpec::OversampleEval(_) => 2,
+            StageSpec::Evaluate(_) => 2,
         }
     }
 

@@ -38,6 +38,7 @@ impl OversampleEval {
         vec![
             OutputDecl { name: "evaluation", artifact: ArtifactType::Evaluation, file: "evaluation.json" },
             OutputDecl { name: "predictions", artifact: ArtifactType::Predictions, file: "predictions.csv" },
+            OutputDecl { name: "confusion", artifact: ArtifactType::Figure, file: "confusion.svg" },
         ]
     }
 

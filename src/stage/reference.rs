@@ -29,6 +29,10 @@ pub enum ArtifactType {
     Evaluation,
     /// CSV with the predicted class of every row.
     Predictions,
+    /// CSV for people and spreadsheets: what another output holds, row by row.
+    Table,
+    /// A drawing of what another output holds, as SVG.
+    Figure,
     /// Weights made elsewhere, as safetensors with torchvision's tensor names.
     Weights,
 }
@@ -89,6 +93,8 @@ impl ArtifactType {
             ArtifactType::History => "history",
             ArtifactType::Evaluation => "evaluation",
             ArtifactType::Predictions => "predictions",
+            ArtifactType::Table => "table",
+            ArtifactType::Figure => "figure",
             ArtifactType::Weights => "weights",
         }
     }

@@ -19,12 +19,15 @@ fn project(each: usize) -> Project {
 
 const SMALL: [&str; 5] = ["demo.yaml", "-p", "images=images", "-p", "epochs=1"];
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 12] = [
     "pack/train.h5",
     "train/model.safetensors",
     "train/history.json",
+    "train/history.csv",
+    "train/curves.svg",
     "ten-crop/evaluation.json",
     "ten-crop/predictions.csv",
+    "ten-crop/confusion.svg",
     "features/train.h5",
     "features/test.h5",
     "classifier/model.safetensors",

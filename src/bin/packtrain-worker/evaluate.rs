@@ -26,6 +26,7 @@ pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageC
     let evaluation = predictions.evaluate();
     evaluation.write(&job.output("evaluation")?)?;
     predictions.write_csv(&job.output("predictions")?)?;
+    evaluation.write_confusion(&job.output("confusion")?)?;
     emit_ranks("", &evaluation, context);
     Ok(())
 }
@@ -47,6 +48,7 @@ pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, con
     predictions.write_csv(&job.output("predictions")?)?;
     let evaluation = OversampleEvaluation { count: spec.crops, gain: crops.rank1 - baseline.rank1, baseline, crops };
     evaluation.write(&job.output("evaluation")?)?;
+    evaluation.crops.write_confusion(&job.output("confusion")?)?;
     emit_ranks("baseline ", &evaluation.baseline, context);
     emit_ranks(&format!("{}-crop ", spec.crops), &evaluation.crops, context);
     context.emit(StageEvent::Metric { name: "gain".to_owned(), value: evaluation.gain });

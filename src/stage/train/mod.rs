@@ -132,6 +132,8 @@ impl Train {
         vec![
             OutputDecl { name: "model", artifact: ArtifactType::Model, file: "model.safetensors" },
             OutputDecl { name: "history", artifact: ArtifactType::History, file: "history.json" },
+            OutputDecl { name: "history-table", artifact: ArtifactType::Table, file: "history.csv" },
+            OutputDecl { name: "curves", artifact: ArtifactType::Figure, file: "curves.svg" },
         ]
     }
 

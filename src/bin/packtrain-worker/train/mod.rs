@@ -55,7 +55,9 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
     let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean };
     let tensors = state.best.unwrap_or_else(|| state.weights.save());
     trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &tensors)?;
-    Ok(state.history.write(&job.output("history")?)?)
+    state.history.write(&job.output("history")?)?;
+    state.history.write_csv(&job.output("history-table")?)?;
+    Ok(state.history.write_curves(&job.output("curves")?)?)
 }
 
 impl Training<'_> {

@@ -48,7 +48,7 @@ stages:
     5 |     frequency: 3
       |     ^^^^^^^^^
       |
-      = help: the keys are: `kind`, `description`, `seed`, `images`, `per`
+      = help: the keys are: `kind`, `description`, `seed`, `images`, `per`, `needs`, `retries`, `timeout`
     "#);
 }
 

@@ -46,9 +46,10 @@ impl Workplace {
         let inputs = spec.inputs().into_iter().map(|input| (input.name.to_string(), given(input.source))).collect::<BTreeMap<_, _>>();
         let out = self.path(out);
         fs::create_dir_all(&out).unwrap();
-        let job = StageJob { stage: "stage".parse().unwrap(), spec, inputs, out, seed: 7, device: Device::Auto, resume: None };
+        let job =
+            StageJob { stage: "stage".parse().unwrap(), spec, inputs, out, seed: 7, device: Device::Auto, threads: None, resume: None };
         let mut emit = |event| events.push(event);
-        run(&job, &mut StageContext { emit: &mut emit, cancelled: &AtomicBool::new(false) })
+        run(&job, &mut StageContext { emit: &mut emit, cancelled: &AtomicBool::new(false), deadline: None })
     }
 
     fn images(&self, path: &str) -> ImagesFile {
@@ -218,9 +219,17 @@ fn a_stage_stops_when_it_is_asked_to() {
     let spec = json!({ "kind": "pack", "images": workplace.path("set"), "size": 16 });
     let spec: StageSpec = serde_json::from_value(spec).unwrap();
     let inputs = spec.inputs().into_iter().map(|input| (input.name.to_string(), given(input.source))).collect();
-    let job =
-        StageJob { stage: "pack".parse().unwrap(), spec, inputs, out: workplace.path(""), seed: 7, device: Device::Auto, resume: None };
-    let result = run(&job, &mut StageContext { emit: &mut |_| (), cancelled: &AtomicBool::new(true) });
+    let job = StageJob {
+        stage: "pack".parse().unwrap(),
+        spec,
+        inputs,
+        out: workplace.path(""),
+        seed: 7,
+        device: Device::Auto,
+        threads: None,
+        resume: None,
+    };
+    let result = run(&job, &mut StageContext { emit: &mut |_| (), cancelled: &AtomicBool::new(true), deadline: None });
     assert!(matches!(result, Err(StageError::Interrupted)));
 }
 

@@ -20,6 +20,12 @@ impl ActionLock {
     pub fn scratch(&self) -> &Path {
         &self.scratch
     }
+
+    /// Removes what a try that failed left in the scratch folder.
+    pub fn empty_scratch(&mut self) -> Result<(), CacheError> {
+        remove_folder(&self.scratch)?;
+        fs::create_dir(&self.scratch).map_err(CacheError::io(&self.scratch))
+    }
 }
 
 impl Cache {
@@ -28,10 +34,9 @@ impl Cache {
         let path = self.root.join("work").join(format!("{key}.lock"));
         let file = acquire(&path, waiting)?;
         file.set_len(0).and_then(|()| (&file).write_all(holder.as_bytes())).map_err(CacheError::io(&path))?;
-        let scratch = path.with_extension("");
-        remove_folder(&scratch)?;
-        fs::create_dir(&scratch).map_err(CacheError::io(&scratch))?;
-        Ok(ActionLock { file, path, scratch })
+        let mut lock = ActionLock { file, scratch: path.with_extension(""), path };
+        lock.empty_scratch()?;
+        Ok(lock)
     }
 
     /// Removes the scratch folders of processes that died.

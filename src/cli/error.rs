@@ -31,6 +31,8 @@ pub(super) enum CommandError {
     Stage(#[from] StageError),
     #[error("there is no stage `{stage}` in {pipeline}; its stages are {}", known.join(", "))]
     UnknownStage { stage: StageId, pipeline: String, known: Vec<String> },
+    #[error("no stage of {pipeline} is chosen by `--only`, `--from` and `--until` together")]
+    NothingChosen { pipeline: String },
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("cannot listen for Ctrl-C: {0}")]
@@ -65,7 +67,10 @@ impl CommandError {
     fn exit_code(&self) -> ExitCode {
         match self {
             CommandError::Manifest(_) => ExitCode::InvalidManifest,
-            CommandError::UnknownStage { .. } | CommandError::Selection(_) | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
+            CommandError::UnknownStage { .. }
+            | CommandError::NothingChosen { .. }
+            | CommandError::Selection(_)
+            | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_) | CommandError::Cache(_) | CommandError::Output(_) | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,
         }

@@ -64,6 +64,7 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
             writeln!(out, "{stage} ({kind}) takes its inputs from {}, which will run first.", report::list(until))?;
             writeln!(out, "If that gives the same bytes as before, {stage} will be reused.")?;
         }
+        Outlook::LeftOut => writeln!(out, "{stage} ({kind}) is not chosen, and its result is not there.")?,
         Outlook::Shared { with } => writeln!(out, "{stage} ({kind}) is the same as {with}, which comes first, and shares its result.")?,
     }
     Ok(())

@@ -6,9 +6,9 @@ use clap::Args;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
-use crate::cli::project::{Loaded, ManifestArgs};
+use crate::cli::project::{ManifestArgs, SelectionArgs};
 use crate::cli::{ExitCode, Global};
-use crate::plan::{Forecast, Outlook, forecast};
+use crate::plan::{Forecast, Outlook, Plan, forecast};
 use crate::report::{self, Table, write_changes};
 
 /// Say what a run would do with every stage, and why
@@ -16,6 +16,8 @@ use crate::report::{self, Table, write_changes};
 pub(super) struct PlanArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -24,12 +26,12 @@ pub(super) struct PlanArgs {
 pub(super) fn run(args: &PlanArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let loaded = args.manifest.load(global)?;
     let cache = loaded.cache()?;
-    print(&loaded, &cache, args.json)
+    print(&args.selection.plans(&loaded)?, &cache, args.json)
 }
 
 /// Prints the forecast of a run.
-pub(super) fn print(loaded: &Loaded, cache: &Cache, json: bool) -> Result<ExitCode, CommandError> {
-    let forecasts = forecast(&loaded.plans(), cache)?;
+pub(super) fn print(plans: &[Plan<'_>], cache: &Cache, json: bool) -> Result<ExitCode, CommandError> {
+    let forecasts = forecast(plans, cache)?;
     cache.memo().save()?;
     let mut out = io::stdout().lock();
     if json {
@@ -48,6 +50,7 @@ fn table(forecasts: &[Forecast]) -> Table {
             Outlook::Reuse { .. } => ("be reused", String::new()),
             Outlook::Run { changes, training: None } => ("run", write_changes(changes)),
             Outlook::Run { changes, training: Some(training) } => ("run", format!("{}; {training}", write_changes(changes))),
+            Outlook::LeftOut => ("be missing", "its result is not there, and it is not chosen".to_owned()),
             Outlook::Shared { with } => ("be shared", format!("it is the same as {with}")),
             Outlook::Unknown { until } => {
                 let have = if until.len() == 1 { "has" } else { "have" };

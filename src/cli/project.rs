@@ -9,7 +9,7 @@ use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::key::StageId;
 use crate::manifest::{self, Family, Override, VariantFilter};
-use crate::plan::Plan;
+use crate::plan::{Plan, Selection};
 
 /// Which pipeline.
 #[derive(Debug, Args)]
@@ -23,6 +23,20 @@ pub(super) struct ManifestArgs {
     /// Of a manifest with a matrix only the variants with these values; may be given several times
     #[arg(long, value_name = "NAME=VALUE,…")]
     variant: Vec<VariantFilter>,
+}
+
+/// Which stages of it.
+#[derive(Debug, Args)]
+pub(super) struct SelectionArgs {
+    /// Only this stage: what it needs is reused, and has to be there; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    only: Vec<StageId>,
+    /// Only this stage and those that need it; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    from: Vec<StageId>,
+    /// Only this stage and those that it needs; may be given several times
+    #[arg(long, value_name = "STAGE")]
+    until: Vec<StageId>,
 }
 
 /// The variants of a manifest with the project that they belong to.
@@ -45,6 +59,20 @@ impl ManifestArgs {
         let folder = family.manifest.parent().unwrap_or(Path::new("/"));
         let project = Project::of(folder, global.state_dir.clone());
         Ok(Loaded { family, project })
+    }
+}
+
+impl SelectionArgs {
+    /// The plans of every variant, as far as they are chosen.
+    pub(super) fn plans<'a>(&self, loaded: &'a Loaded) -> Result<Vec<Plan<'a>>, CommandError> {
+        let set = |stages: &[StageId]| stages.iter().cloned().collect();
+        let selection = Selection { only: set(&self.only), from: set(&self.from), until: set(&self.until) };
+        selection.named().try_for_each(|stage| loaded.check_stage(stage))?;
+        let plans: Vec<_> = loaded.plans().into_iter().map(|plan| plan.select(&selection)).collect();
+        if plans.iter().all(|plan| plan.stages().is_empty()) {
+            return Err(CommandError::NothingChosen { pipeline: loaded.family.name.clone() });
+        }
+        Ok(plans)
     }
 }
 

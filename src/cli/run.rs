@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, IsTerminal};
+use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
-use crate::cli::project::{Loaded, ManifestArgs};
+use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
 use crate::cli::{ExitCode, Global, plan};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions};
@@ -28,6 +29,8 @@ use crate::stage::Device;
 pub(super) struct RunArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
+    #[command(flatten)]
+    selection: SelectionArgs,
     /// Where networks run: auto, cpu, cuda or cuda:N
     #[arg(long, default_value = "auto")]
     device: Device,
@@ -37,6 +40,9 @@ pub(super) struct RunArgs {
     /// After a failure go on with stages that do not need the failed one
     #[arg(short, long)]
     keep_going: bool,
+    /// At most so many stages at once; by default as many as the machine has room for
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<NonZero<usize>>,
     /// Only say what would run
     #[arg(long)]
     dry_run: bool,
@@ -48,12 +54,18 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let loaded = args.manifest.load(global)?;
     args.force.iter().try_for_each(|stage| loaded.check_stage(stage))?;
+    let plans = args.selection.plans(&loaded)?;
     let cache = loaded.cache()?;
     if args.dry_run {
-        return plan::print(&loaded, &cache, args.json);
+        return plan::print(&plans, &cache, args.json);
     }
-    let options = RunOptions { device: args.device, force: args.force.iter().cloned().collect(), keep_going: args.keep_going };
-    let (outcome, record) = execute(&loaded, &cache, &options, args.json)?;
+    let options = RunOptions {
+        device: args.device,
+        force: args.force.iter().cloned().collect(),
+        keep_going: args.keep_going,
+        jobs: args.jobs.map(NonZero::get),
+    };
+    let (outcome, record) = execute(&loaded, &plans, &cache, &options, args.json)?;
     record.write(&cache.runs())?;
     if !args.json {
         write_summary(&record, &mut io::stdout().lock())?;
@@ -65,8 +77,13 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     })
 }
 
-fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> Result<(RunOutcome, RunRecord), CommandError> {
-    let plans = loaded.plans();
+fn execute(
+    loaded: &Loaded,
+    plans: &[Plan<'_>],
+    cache: &Cache,
+    options: &RunOptions,
+    json: bool,
+) -> Result<(RunOutcome, RunRecord), CommandError> {
     let mut reporter: Box<dyn Reporter> = match () {
         () if json => Box::new(JsonLines::new(io::stdout())),
         () if io::stderr().is_terminal() => Box::new(Bars::new()),
@@ -83,7 +100,7 @@ fn execute(loaded: &Loaded, cache: &Cache, options: &RunOptions, json: bool) -> 
     };
     hear(RunEvent::RunStarted { run, pipeline: loaded.family.name.clone(), stages: plans.iter().flat_map(listed).collect() });
     let cancelled = cancelled_by_signal()?;
-    let outcome = exec::run(&plans, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
+    let outcome = exec::run(plans, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
     Ok((outcome, record))
 }
 

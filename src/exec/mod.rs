@@ -2,6 +2,8 @@
 //!
 //! Prints nothing and knows no reporter.
 
+mod action;
+mod capacity;
 mod checkpointing;
 mod publish;
 mod scheduler;

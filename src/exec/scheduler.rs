@@ -1,25 +1,30 @@
-//! One stage after another, in the plan's order; of a family, one variant after another.
+//! Which stage runs when. Stages that do not need each other run at the same time, as far as the machine has room for them.
 //!
-//! A stage's key is computed just in time, when its inputs exist. A failed stage stops what needs it; with
-//! `keep_going` the others still run. A failed variant never stops the next one. What several variants have in common runs once:
-//! the first one's result is in the cache for the others, and a failure is not tried again.
+//! Looks at the stages of all variants in order. A stage's key is computed when its inputs exist; what can be reused is reused on
+//! the spot, what has to run gets a thread. A failed stage stops what needs it and, without `keep_going`, what its variant has not
+//! begun; other variants go on. What several variants have in common runs once: a stage waits for one with the same key, a training
+//! for one that begins like it.
 
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, Scope};
 use std::time::Instant;
 
 use thiserror::Error;
 
 use crate::cache::{ActionRecord, Cache, CacheError, Project, place};
-use crate::event::{Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
-use crate::exec::checkpointing::Checkpointing;
-use crate::exec::publish::{Finished, publish};
-use crate::exec::worker::{self, WorkerError};
-use crate::key::{ActionKey, Change, Fingerprint, StageId, StagePath};
-use crate::manifest::{PipelineInputSource, PipelineStage};
-use crate::plan::{Decision, GatheredInputs, Plan, PlanError, decide, fingerprint, gather};
-use crate::stage::{self, Device, StageContext, StageError, StageJob};
+use crate::event::{RunEvent, RunOutcome, StageResult};
+use crate::exec::action::{Action, Site};
+use crate::exec::capacity::{Allotment, Capacity, Room};
+use crate::exec::worker::WorkerError;
+use crate::key::{ActionKey, Change, StageId, StagePath, TrajectoryKey};
+use crate::manifest::PipelineStage;
+use crate::plan::{Decision, Plan, PlanError, Trajectory, decide, fingerprint, gather, upstream};
+use crate::stage::{Device, StageError};
 
 /// How to run.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +34,8 @@ pub struct RunOptions {
     pub force: BTreeSet<StageId>,
     /// Goes on with stages that do not need a failed one.
     pub keep_going: bool,
+    /// The most stages that run at once.
+    pub jobs: Option<usize>,
 }
 
 /// Why a stage did not finish.
@@ -44,9 +51,35 @@ pub enum ExecError {
     Worker(#[from] WorkerError),
     #[error("it failed as {stage} already: {reason}")]
     FailedBefore { stage: StagePath, reason: String },
+    /// It is needed by a stage that was chosen, but was not chosen itself.
+    #[error("it has no result for its present inputs and is not chosen to run; choose it too, or run it first")]
+    LeftOut,
+    /// The machine is too small.
+    #[error("{0}")]
+    NoRoom(String),
     /// The stage ended well but left something that is no artifact.
     #[error("its output `{output}` is not what it should be: {reason}")]
     Output { output: String, reason: String },
+    #[error("packtrain itself failed in it; its last words: {0}")]
+    Panic(String),
+}
+
+/// Where a run reports, and whether it should stop.
+pub struct Outside<'a> {
+    pub emit: &'a mut dyn FnMut(RunEvent),
+    pub cancelled: &'a AtomicBool,
+}
+
+/// A result, and the inputs that changed while it was made; `None` if it was not made here.
+pub(super) struct Done {
+    pub record: ActionRecord,
+    pub ran: Option<Vec<PathBuf>>,
+}
+
+/// What the threads of stages say.
+pub(super) enum Message {
+    Event(RunEvent),
+    Ended(NodeId, Result<Done, ExecError>),
 }
 
 /// Runs the plans, which are those of one manifest's variants. The events tell everything but [`RunEvent::RunStarted`].
@@ -59,222 +92,317 @@ pub fn run(
 ) -> Result<RunOutcome, CacheError> {
     let started = Instant::now();
     cache.sweep()?;
-    let mut outcome = RunOutcome::Succeeded;
-    let mut attempts = Attempts::default();
-    for plan in plans {
-        let place = plan.pipeline.place();
-        let earlier_heads = cache.heads(&place);
-        let heads = earlier_heads.clone();
-        let mut run = Run { plan, project, cache, options, attempts, results: BTreeMap::new(), heads };
-        outcome = outcome.max(run.stages(outside));
-        if run.heads != earlier_heads {
-            cache.set_heads(&place, &run.heads)?;
-        }
-        attempts = run.attempts;
-    }
+    let mut schedule = Schedule::new(plans, cache, project, options);
+    let (messages, inbox) = channel();
+    let site = Site { cache, cancelled: outside.cancelled, messages, cpus: schedule.capacity.cpus() };
+    thread::scope(|scope| schedule.go(scope, &site, &inbox, outside))?;
     cache.memo().save()?;
+    let outcome = schedule.outcome;
     (outside.emit)(RunEvent::RunFinished { outcome, seconds: started.elapsed().as_secs_f64() });
     Ok(outcome)
 }
 
-/// Where a run reports, and whether it should stop.
-pub struct Outside<'a> {
-    pub emit: &'a mut dyn FnMut(RunEvent),
-    pub cancelled: &'a AtomicBool,
+/// A stage of a variant: its place among all.
+pub(super) type NodeId = usize;
+
+/// The life of a stage within a run.
+enum Life {
+    /// It needs results that are not there yet, or room, or was not looked at.
+    Waiting,
+    Running(Running),
+    Done,
+    /// It failed, or cannot be run.
+    Lost,
 }
 
-struct Run<'a> {
+/// What a running stage has, and what others wait for.
+struct Running {
+    allotment: Allotment,
+    key: ActionKey,
+    /// The state of a training after its first epoch.
+    first_epoch: Option<TrajectoryKey>,
+}
+
+struct Node<'a> {
+    variant: usize,
+    stage: &'a PipelineStage,
+    life: Life,
+}
+
+/// A pipeline of the run.
+struct Variant<'a> {
     plan: &'a Plan<'a>,
-    project: &'a Project,
-    cache: &'a Cache,
-    options: &'a RunOptions,
-    attempts: Attempts,
+    place: String,
+    nodes: BTreeMap<&'a StageId, NodeId>,
     results: BTreeMap<StageId, ActionRecord>,
     heads: BTreeMap<StageId, ActionKey>,
+    saved_heads: BTreeMap<StageId, ActionKey>,
+    failed: bool,
 }
 
-/// A result, and the inputs that changed while it was made; `None` if it was not made here.
-type Done = (ActionRecord, Option<Vec<PathBuf>>);
-
-/// What was run for earlier variants.
-#[derive(Default)]
-struct Attempts {
+struct Schedule<'a> {
+    project: &'a Project,
+    options: &'a RunOptions,
+    variants: Vec<Variant<'a>>,
+    nodes: Vec<Node<'a>>,
+    capacity: Capacity,
     succeeded: BTreeSet<ActionKey>,
     failed: BTreeMap<ActionKey, (StagePath, String)>,
-    interrupted: bool,
+    outcome: RunOutcome,
 }
 
-/// A stage with what its result depends on.
-struct Action<'a> {
-    stage: &'a PipelineStage,
-    fingerprint: Fingerprint,
-    inputs: GatheredInputs,
+/// What to do with a stage whose inputs are there.
+enum Next<'a> {
+    Reuse(ActionRecord),
+    Run(Box<Action<'a>>, Option<TrajectoryKey>),
+    /// Another stage is making the result, or the first part of it.
+    Wait,
 }
 
-impl Run<'_> {
-    fn stages(&mut self, outside: &mut Outside<'_>) -> RunOutcome {
-        let mut outcome = RunOutcome::Succeeded;
-        for stage in self.plan.stages() {
-            let blocked = self.missing_upstream(stage);
-            let stopped = self.attempts.interrupted || (outcome == RunOutcome::Failed && !self.options.keep_going);
-            if blocked.is_some() || stopped {
-                (outside.emit)(RunEvent::StageNotRun { stage: self.path(stage), needs: blocked });
-                continue;
+impl<'a> Schedule<'a> {
+    fn new(plans: &'a [Plan<'a>], cache: &Cache, project: &'a Project, options: &'a RunOptions) -> Schedule<'a> {
+        let mut nodes = Vec::new();
+        let mut variants = Vec::new();
+        for (variant, plan) in plans.iter().enumerate() {
+            let first = nodes.len();
+            nodes.extend(plan.stages().iter().map(|stage| Node { variant, stage, life: Life::Waiting }));
+            let place = plan.pipeline.place();
+            let heads = cache.heads(&place);
+            variants.push(Variant {
+                plan,
+                nodes: plan.stages().iter().enumerate().map(|(index, stage)| (&stage.id, first + index)).collect(),
+                results: BTreeMap::new(),
+                saved_heads: heads.clone(),
+                heads,
+                failed: false,
+                place,
+            });
+        }
+        let capacity = Capacity::of_machine(options.device, options.jobs);
+        let (succeeded, failed) = (BTreeSet::new(), BTreeMap::new());
+        Schedule { project, options, variants, nodes, capacity, succeeded, failed, outcome: RunOutcome::Succeeded }
+    }
+
+    /// Until every stage is done or lost.
+    fn go<'scope>(
+        &mut self,
+        scope: &'scope Scope<'scope, '_>,
+        site: &Site<'a>,
+        inbox: &Receiver<Message>,
+        outside: &mut Outside<'_>,
+    ) -> Result<(), CacheError>
+    where
+        'a: 'scope,
+    {
+        loop {
+            for id in 0..self.nodes.len() {
+                if let Some((action, allotment)) = self.advance(id, site, outside) {
+                    start(id, action, allotment, scope, site.clone());
+                }
             }
-            match self.stage(stage, outside) {
-                Ok(record) => drop(self.results.insert(stage.id.clone(), record)),
-                Err(error) => {
-                    self.attempts.interrupted = is_interruption(&error);
-                    outcome = if self.attempts.interrupted { RunOutcome::Interrupted } else { RunOutcome::Failed };
-                    (outside.emit)(RunEvent::StageFailed { stage: self.path(stage), error: error.to_string() });
+            for variant in &mut self.variants {
+                variant.save_heads(site.cache)?;
+            }
+            if !self.is_running() {
+                return Ok(());
+            }
+            // The site keeps a sender, so that the channel stays open.
+            while let Ok(message) = inbox.recv() {
+                match message {
+                    Message::Event(event) => (outside.emit)(event),
+                    Message::Ended(id, ended) => {
+                        self.end(id, ended, site.cache, outside);
+                        break;
+                    }
                 }
             }
         }
-        outcome
     }
 
-    /// Reuses or runs one stage.
-    fn stage(&mut self, stage: &PipelineStage, outside: &mut Outside<'_>) -> Result<ActionRecord, ExecError> {
-        if outside.cancelled.load(Ordering::Relaxed) {
-            return Err(StageError::Interrupted.into());
+    /// Looks at a stage that waits. What is returned has its room and is to be started.
+    fn advance(&mut self, id: NodeId, site: &Site<'a>, outside: &mut Outside<'_>) -> Option<(Box<Action<'a>>, Allotment)> {
+        let Node { variant, stage, life: Life::Waiting } = self.nodes[id] else { return None };
+        let blocked = self.upstream(id).find(|(_, life)| matches!(life, Life::Lost)).map(|(needed, _)| needed.clone());
+        let stopped = self.outcome == RunOutcome::Interrupted || (self.variants[variant].failed && !self.options.keep_going);
+        if blocked.is_some() || stopped {
+            self.nodes[id].life = Life::Lost;
+            (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: blocked });
+            return None;
         }
-        let Some(inputs) = gather(stage, &self.results, self.cache)? else {
+        if self.upstream(id).any(|(_, life)| !matches!(life, Life::Done)) {
+            return None;
+        }
+        let next = match site.cancelled.load(Ordering::Relaxed) {
+            true if self.is_running() => return None,
+            true => Err(StageError::Interrupted.into()),
+            false => self.next(id, site.cache),
+        };
+        match next {
+            Err(error) => self.fail(id, &error, outside),
+            Ok(Next::Wait) => {}
+            Ok(Next::Reuse(record)) => self.finish(id, Done { record, ran: None }, site.cache, outside),
+            Ok(Next::Run(action, first_epoch)) => match self.capacity.take(stage) {
+                Room::Later => {}
+                Room::Never(reason) => self.fail(id, &ExecError::NoRoom(reason), outside),
+                Room::Now(allotment) => {
+                    self.nodes[id].life = Life::Running(Running { allotment, key: action.fingerprint.key(), first_epoch });
+                    return Some((action, allotment));
+                }
+            },
+        }
+        None
+    }
+
+    fn next(&self, id: NodeId, cache: &Cache) -> Result<Next<'a>, ExecError> {
+        let Node { variant, stage, .. } = self.nodes[id];
+        let variant = &self.variants[variant];
+        let Some(inputs) = gather(stage, &variant.results, cache)? else {
             return Err(StageError::Invalid("an input was not made".to_owned()).into());
         };
-        let action = Action { stage, fingerprint: fingerprint(stage, &inputs)?, inputs };
-        let (record, ran) = match self.decide(&action)? {
-            Decision::Hit(record) => (*record, None),
-            Decision::Run(changes) => self.attempt(action, changes, outside)?,
-        };
-        let result = self.result(stage, &record, self.place_outputs(stage, &record)?);
-        (outside.emit)(match ran {
-            None => RunEvent::StageReused(result),
-            Some(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
-        });
-        self.heads.insert(stage.id.clone(), record.fingerprint.key());
-        Ok(record)
-    }
-
-    fn decide(&self, action: &Action<'_>) -> Result<Decision, ExecError> {
-        let (id, key) = (&action.stage.id, action.fingerprint.key());
-        if let Some((stage, reason)) = self.attempts.failed.get(&key) {
+        let fingerprint = fingerprint(stage, &inputs)?;
+        let key = fingerprint.key();
+        if let Some((stage, reason)) = self.failed.get(&key) {
             return Err(ExecError::FailedBefore { stage: stage.clone(), reason: reason.clone() });
         }
-        if self.options.force.contains(id) && !self.attempts.succeeded.contains(&key) {
-            return Ok(Decision::Run(vec![Change::Forced]));
+        let first_epoch = Trajectory::of(stage, &fingerprint)?.and_then(|trajectory| trajectory.key(1).copied());
+        if self.running().any(|other| other.key == key || (first_epoch.is_some() && other.first_epoch == first_epoch)) {
+            return Ok(Next::Wait);
         }
-        let earlier = self.heads.get(id).map(|key| self.cache.action(key)).transpose()?.flatten();
-        Ok(decide(&action.fingerprint, &action.inputs, earlier.as_ref(), self.cache)?)
-    }
-
-    /// Runs a stage and remembers how that ended.
-    fn attempt(&mut self, action: Action<'_>, changes: Vec<Change>, outside: &mut Outside<'_>) -> Result<Done, ExecError> {
-        let (key, stage) = (action.fingerprint.key(), self.path(action.stage));
-        let done = self.run_locked(action, changes, outside);
-        match &done {
-            Ok(_) => drop(self.attempts.succeeded.insert(key)),
-            Err(error) if is_interruption(error) => {}
-            Err(error) => drop(self.attempts.failed.insert(key, (stage, error.to_string()))),
-        }
-        done
-    }
-
-    /// Runs a stage under its action's lock, unless another process has run it meanwhile.
-    fn run_locked(&self, action: Action<'_>, changes: Vec<Change>, outside: &mut Outside<'_>) -> Result<Done, ExecError> {
-        let Action { stage, fingerprint, inputs } = action;
-        let holder = format!("process {} running stage {} of {}", std::process::id(), stage.id, self.plan.pipeline.place());
-        let mut waited = false;
-        let lock = self.cache.lock(&fingerprint.key(), &holder, |holder| {
-            waited = true;
-            (outside.emit)(RunEvent::StageWaiting { stage: self.path(stage), holder: holder.to_owned() });
-        })?;
-        if waited && let Decision::Hit(record) = decide(&fingerprint, &inputs, None, self.cache)? {
-            return Ok((*record, None));
-        }
-        (outside.emit)(RunEvent::StageStarted { stage: self.path(stage), changes });
-        let mut checkpoints = Checkpointing::of(stage, &fingerprint, self.cache)?;
-        let job = StageJob {
-            stage: stage.id.clone(),
-            spec: stage.spec.clone(),
-            inputs: inputs.job.clone(),
-            out: lock.scratch().to_owned(),
-            seed: stage.seed,
-            device: self.options.device,
-            resume: checkpoints.as_ref().and_then(Checkpointing::resume),
+        let decision = if self.options.force.contains(&stage.id) && !self.succeeded.contains(&key) {
+            Decision::Run(vec![Change::Forced])
+        } else {
+            let earlier = variant.heads.get(&stage.id).map(|key| cache.action(key)).transpose()?.flatten();
+            decide(&fingerprint, &inputs, earlier.as_ref(), cache)?
         };
-        let started = Instant::now();
-        let (output, metrics) = execute(&self.path(stage), &job, checkpoints.as_mut(), outside)?;
-        let seconds = started.elapsed().as_secs_f64();
-        let pipeline = self.plan.pipeline.place();
-        let finished = Finished { job: &job, pipeline: &pipeline, fingerprint, inputs: &inputs, output, metrics, seconds };
-        let (record, unstable) = publish(finished, self.cache)?;
-        Ok((record, Some(unstable)))
-    }
-
-    fn place_outputs(&self, stage: &PipelineStage, record: &ActionRecord) -> Result<Vec<PathBuf>, CacheError> {
-        let folder = self.project.output(&self.plan.pipeline.place(), stage.id.as_str());
-        let mut files = Vec::new();
-        for output in stage.spec.outputs() {
-            if let Some(stored) = record.outputs.get(output.name) {
-                let target = folder.join(&stored.file);
-                place(self.cache, &stored.digest, &target)?;
-                files.push(target);
+        match decision {
+            Decision::Hit(record) => Ok(Next::Reuse(*record)),
+            Decision::Run(_) if !variant.plan.may_run(&stage.id) => Err(ExecError::LeftOut),
+            Decision::Run(changes) => {
+                let (path, place) = (self.path(id), variant.place.clone());
+                Ok(Next::Run(Box::new(Action { stage, path, place, fingerprint, inputs, changes }), first_epoch))
             }
         }
-        Ok(files)
     }
 
-    fn result(&self, stage: &PipelineStage, record: &ActionRecord, files: Vec<PathBuf>) -> StageResult {
-        StageResult {
-            stage: self.path(stage),
+    /// A thread has ended.
+    fn end(&mut self, id: NodeId, ended: Result<Done, ExecError>, cache: &Cache, outside: &mut Outside<'_>) {
+        let Life::Running(Running { allotment, key, .. }) = &self.nodes[id].life else { return };
+        let (allotment, key) = (*allotment, *key);
+        self.capacity.give_back(&allotment);
+        match ended {
+            Ok(done) => {
+                self.succeeded.insert(key);
+                self.finish(id, done, cache, outside);
+            }
+            Err(error) => {
+                if !error.is_interruption() {
+                    self.failed.insert(key, (self.path(id), error.to_string()));
+                }
+                self.fail(id, &error, outside);
+            }
+        }
+    }
+
+    fn finish(&mut self, id: NodeId, done: Done, cache: &Cache, outside: &mut Outside<'_>) {
+        let files = match self.place_outputs(id, &done.record, cache) {
+            Ok(files) => files,
+            Err(error) => return self.fail(id, &error.into(), outside),
+        };
+        let Done { record, ran } = done;
+        let result = StageResult {
+            stage: self.path(id),
             key: record.fingerprint.key(),
             seconds: record.provenance.seconds,
             metrics: record.metrics.clone(),
             output: record.result.clone(),
             files,
             unstable_inputs: Vec::new(),
+        };
+        (outside.emit)(match ran {
+            None => RunEvent::StageReused(result),
+            Some(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
+        });
+        let Node { variant, stage, life } = &mut self.nodes[id];
+        *life = Life::Done;
+        let variant = &mut self.variants[*variant];
+        variant.heads.insert(stage.id.clone(), record.fingerprint.key());
+        variant.results.insert(stage.id.clone(), record);
+    }
+
+    fn fail(&mut self, id: NodeId, error: &ExecError, outside: &mut Outside<'_>) {
+        self.nodes[id].life = Life::Lost;
+        self.variants[self.nodes[id].variant].failed = true;
+        self.outcome = self.outcome.max(if error.is_interruption() { RunOutcome::Interrupted } else { RunOutcome::Failed });
+        (outside.emit)(RunEvent::StageFailed { stage: self.path(id), error: error.to_string() });
+    }
+
+    fn place_outputs(&self, id: NodeId, record: &ActionRecord, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {
+        let Node { variant, stage, .. } = self.nodes[id];
+        let folder = self.project.output(&self.variants[variant].place, stage.id.as_str());
+        let mut files = Vec::new();
+        for output in stage.spec.outputs() {
+            if let Some(stored) = record.outputs.get(output.name) {
+                let target = folder.join(&stored.file);
+                place(cache, &stored.digest, &target)?;
+                files.push(target);
+            }
         }
+        Ok(files)
     }
 
-    fn path(&self, stage: &PipelineStage) -> StagePath {
-        self.plan.pipeline.stage_path(&stage.id)
+    /// The stages that a stage needs.
+    fn upstream(&self, id: NodeId) -> impl Iterator<Item = (&'a StageId, &Life)> {
+        let Node { variant, stage, .. } = self.nodes[id];
+        let life = move |needed| Some((needed, &self.nodes[*self.variants[variant].nodes.get(needed)?].life));
+        upstream(stage).filter_map(life)
     }
 
-    fn missing_upstream(&self, stage: &PipelineStage) -> Option<StageId> {
-        stage.inputs.iter().find_map(|input| match &input.source {
-            PipelineInputSource::Output { stage, .. } if !self.results.contains_key(stage) => Some(stage.clone()),
+    fn path(&self, id: NodeId) -> StagePath {
+        let Node { variant, stage, .. } = &self.nodes[id];
+        self.variants[*variant].plan.pipeline.stage_path(&stage.id)
+    }
+
+    fn running(&self) -> impl Iterator<Item = &Running> {
+        self.nodes.iter().filter_map(|node| match &node.life {
+            Life::Running(running) => Some(running),
             _ => None,
         })
     }
+
+    fn is_running(&self) -> bool {
+        self.running().next().is_some()
+    }
 }
 
-/// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
-fn execute(
-    stage: &StagePath,
-    job: &StageJob,
-    mut checkpoints: Option<&mut Checkpointing<'_>>,
-    outside: &mut Outside<'_>,
-) -> Result<(StageOutput, Vec<Metric>), ExecError> {
-    let mut metrics = Vec::new();
-    let emit = &mut outside.emit;
-    let mut hear = |said: StageEvent| {
-        match (&said, &mut checkpoints) {
-            (StageEvent::Metric { name, value }, _) => metrics.push(Metric { name: name.clone(), value: *value }),
-            (StageEvent::Checkpoint { epoch, file }, Some(checkpoints)) => {
-                if let Err(error) = checkpoints.keep(*epoch, &job.out.join(file)) {
-                    let message = format!("the state after epoch {epoch} could not be kept: {error}");
-                    emit(RunEvent::Stage { stage: stage.clone(), said: StageEvent::Warning { message } });
-                }
-            }
-            _ => {}
+impl Variant<'_> {
+    /// Remembers what the stages gave, for the next run to compare with.
+    fn save_heads(&mut self, cache: &Cache) -> Result<(), CacheError> {
+        if self.heads != self.saved_heads {
+            cache.set_heads(&self.place, &self.heads)?;
+            self.saved_heads.clone_from(&self.heads);
         }
-        emit(RunEvent::Stage { stage: stage.clone(), said });
-    };
-    let mut context = StageContext { emit: &mut hear, cancelled: outside.cancelled };
-    let output = if job.spec.needs_worker() { worker::run(job, &mut context)? } else { stage::run(job, &mut context)? };
-    Ok((output, metrics))
+        Ok(())
+    }
 }
 
-fn is_interruption(error: &ExecError) -> bool {
-    matches!(error, ExecError::Stage(StageError::Interrupted) | ExecError::Worker(WorkerError::Interrupted))
+impl ExecError {
+    /// Whether the user asked for it.
+    pub(super) fn is_interruption(&self) -> bool {
+        matches!(self, ExecError::Stage(StageError::Interrupted) | ExecError::Worker(WorkerError::Interrupted))
+    }
+}
+
+/// Runs a stage on a thread of its own. The thread outlives the stage's worker, which dies with it.
+fn start<'scope, 'a: 'scope>(id: NodeId, action: Box<Action<'a>>, allotment: Allotment, scope: &'scope Scope<'scope, '_>, site: Site<'a>) {
+    scope.spawn(move || {
+        let ended = catch_unwind(AssertUnwindSafe(|| action.run(&allotment, &site)));
+        let ended = ended.unwrap_or_else(|panic| Err(ExecError::Panic(panic_message(panic.as_ref()))));
+        // The schedule waits for every thread, so it listens.
+        drop(site.messages.send(Message::Ended(id, ended)));
+    });
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

@@ -8,7 +8,6 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use thiserror::Error;
 
 use crate::event::StageOutput;
 use crate::protocol::{FromWorker, Hello, PROTOCOL_VERSION, ToWorker};
-use crate::stage::{StageContext, StageJob};
+use crate::stage::{StageContext, StageError, StageJob};
 
 /// Names the worker program, for when it does not lie beside the coordinator.
 const WORKER_VARIABLE: &str = "PACKTRAIN_WORKER";
@@ -46,6 +45,8 @@ pub enum WorkerError {
     Died { status: String, stderr: String },
     #[error("interrupted")]
     Interrupted,
+    #[error("{}", StageError::TimedOut)]
+    TimedOut,
     /// The stage's own error, in the worker's words.
     #[error("{0}")]
     Stage(String),
@@ -53,34 +54,44 @@ pub enum WorkerError {
 
 /// What the worker on this machine says of itself.
 pub fn worker_hello() -> Result<Hello, WorkerError> {
-    let mut worker = Worker::start()?;
+    let mut worker = Worker::start(None)?;
     worker.hello()
 }
 
 /// Runs a job in a new worker.
 pub(super) fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, WorkerError> {
-    let mut worker = Worker::start()?;
+    let mut worker = Worker::start(job.threads)?;
     let hello = worker.hello()?;
     worker.send(&ToWorker::Job { job: Box::new(job.clone()) })?;
-    let mut cancelled: Option<Instant> = None;
+    let mut stopped: Option<(Instant, StageError)> = None;
     loop {
-        if cancelled.is_none() && context.cancelled.load(Ordering::Relaxed) {
-            cancelled = Some(Instant::now());
+        if stopped.is_none()
+            && let Err(reason) = context.check_cancelled()
+        {
+            stopped = Some((Instant::now(), reason));
             worker.send(&ToWorker::Cancel)?;
         }
         match worker.messages.recv_timeout(POLL) {
             Ok(FromWorker::Event { event }) => context.emit(event),
             Ok(FromWorker::Done { output }) => return Ok(StageOutput { libtorch: Some(hello.libtorch), ..output }),
-            Ok(FromWorker::Failed { interrupted: true, .. }) => return Err(WorkerError::Interrupted),
+            Ok(FromWorker::Failed { interrupted: true, .. }) => return Err(stopped_by(stopped)),
             Ok(FromWorker::Failed { error, .. }) => return Err(WorkerError::Stage(error)),
             Ok(FromWorker::Hello(_)) => {}
-            Err(RecvTimeoutError::Timeout) if cancelled.is_some_and(|since| since.elapsed() > GRACE) => {
-                return Err(WorkerError::Interrupted);
+            Err(RecvTimeoutError::Timeout) if stopped.as_ref().is_some_and(|(since, _)| since.elapsed() > GRACE) => {
+                return Err(stopped_by(stopped));
             }
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) if cancelled.is_some() => return Err(WorkerError::Interrupted),
+            Err(RecvTimeoutError::Disconnected) if stopped.is_some() => return Err(stopped_by(stopped)),
             Err(RecvTimeoutError::Disconnected) => return Err(worker.died()),
         }
+    }
+}
+
+/// The error of a worker that was asked to stop, or that the user has stopped.
+fn stopped_by(stopped: Option<(Instant, StageError)>) -> WorkerError {
+    match stopped {
+        Some((_, StageError::TimedOut)) => WorkerError::TimedOut,
+        _ => WorkerError::Interrupted,
     }
 }
 
@@ -92,13 +103,17 @@ struct Worker {
 }
 
 impl Worker {
-    fn start() -> Result<Worker, WorkerError> {
+    /// With `threads`, it computes with so many.
+    fn start(threads: Option<usize>) -> Result<Worker, WorkerError> {
         let path = worker_path();
         #[expect(clippy::disallowed_methods, reason = "this module owns the worker process")]
         let mut command = Command::new(&path);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // Where cores are shared, threads of libtorch that wait by spinning make a step many times slower.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
+        if let Some(threads) = threads {
+            command.env("OMP_NUM_THREADS", threads.to_string());
+        }
         let failed = |source| WorkerError::Start { path: path.clone(), source };
         let mut child = command.spawn().map_err(failed)?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());

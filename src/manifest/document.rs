@@ -5,11 +5,11 @@ use serde_json::Value as Json;
 use super::diagnostic::Diagnostic;
 use super::nearest::{nearest, quoted};
 use super::node::{Entry, Map, Node, Value};
-use super::schema::{COMMON_KEYS, FORMS, Form, Rules};
+use super::schema::{COMMON_KEYS, EXECUTION_KEYS, FORMS, Form, Rules};
 use super::shape::{Shape, choices, chosen, unknown_choice};
 use super::source::Span;
 use crate::key::StageId;
-use crate::stage::StageSpec;
+use crate::stage::{Execution, StageSpec};
 
 /// A manifest whose parts have the right shape, as far as `problems` is empty.
 pub(super) struct Document {
@@ -26,6 +26,7 @@ pub(super) struct StageNode {
     /// None where something is wrong with the stage.
     pub spec: Option<StageSpec>,
     pub seed: Option<u64>,
+    pub execution: Execution,
 }
 
 /// Of several forms of a kind, this key's choice decides.
@@ -59,16 +60,29 @@ impl StageReader<'_> {
         let mut node = self.entry.node.clone();
         let read = self.form(&mut node).map(|index| (index, self.json(&node, index)));
         let seed = read.as_ref().and_then(|(_, json)| json.get("seed")).and_then(Json::as_u64);
+        let execution = read.as_ref().map_or_else(Execution::default, |(_, json)| self.execution(json));
         let spec = match read {
             Some((index, json)) if self.problems.len() == known_problems && !node.has_unknown() => self.spec(&FORMS[index], json),
             _ => None,
         };
-        Some(StageNode { id, node, spec, seed })
+        Some(StageNode { id, node, spec, seed, execution })
     }
 
     fn json(&mut self, node: &Node, form: usize) -> Json {
         let name = self.name();
         Shape { rules: self.rules, problems: self.problems }.check(node, &name, &self.rules.forms[form])
+    }
+
+    /// The keys that say how the stage is run; what has a wrong shape is reported already and null.
+    fn execution(&mut self, json: &Json) -> Execution {
+        let mut json = json.clone();
+        if let Json::Object(object) = &mut json {
+            object.retain(|key, value| EXECUTION_KEYS.contains(&key.as_str()) && !value.is_null());
+        }
+        serde_json::from_value(json).unwrap_or_else(|error| {
+            self.problems.push(Diagnostic::at(self.entry.key_span, format!("{}: {error}", self.name())));
+            Execution::default()
+        })
     }
 
     fn spec(&mut self, form: &Form, mut json: Json) -> Option<StageSpec> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::key::{StageId, StagePath, VariantName};
-use crate::stage::StageSpec;
+use crate::stage::{Execution, StageSpec};
 
 /// The pipelines of a manifest: a single one or, with a `matrix`, one for each combination of its values.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ pub struct PipelineStage {
     pub spec: StageSpec,
     /// The stage's own seed, else the pipeline's.
     pub seed: u64,
+    pub execution: Execution,
     /// One for every [`StageSpec::inputs`], in the same order.
     pub inputs: Vec<PipelineInput>,
 }

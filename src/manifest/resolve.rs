@@ -21,7 +21,13 @@ pub(super) fn resolve(document: &Document, sources: &Sources, problems: &mut Vec
         problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, &problem.path, &problem.message)));
         let mut resolver = Resolver { document, stage, sources, problems };
         let inputs = spec.inputs().iter().filter_map(|input| resolver.input(input)).collect();
-        stages.push(PipelineStage { id: stage.id.clone(), spec: spec.clone(), seed: stage.seed.unwrap_or(document.seed), inputs });
+        stages.push(PipelineStage {
+            id: stage.id.clone(),
+            spec: spec.clone(),
+            seed: stage.seed.unwrap_or(document.seed),
+            execution: stage.execution.clone(),
+            inputs,
+        });
     }
     problems.extend(cycles(document));
     stages

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::stage::{ComputeMean, Evaluate, ExtractFeatures, OversampleEval, Pack, StageSpec, Train, TrainLogistic};
+use crate::stage::{ComputeMean, Evaluate, Execution, ExtractFeatures, OversampleEval, Pack, StageSpec, Train, TrainLogistic};
 
 /// A stage as a manifest may write it. A kind has one form or, where `model` decides, several.
 pub(super) struct Form {
@@ -30,7 +30,10 @@ pub(super) const FORMS: [Form; 7] = [
 ];
 
 /// Keys of a stage that are no parameters of its kind.
-pub(super) const COMMON_KEYS: [&str; 3] = ["kind", "description", "seed"];
+pub(super) const COMMON_KEYS: [&str; 6] = ["kind", "description", "seed", "needs", "retries", "timeout"];
+
+/// Those of them that are the fields of [`Execution`].
+pub(super) const EXECUTION_KEYS: [&str; 3] = ["needs", "retries", "timeout"];
 
 /// The schemas that manifests are checked against.
 pub(super) struct Rules {
@@ -68,11 +71,14 @@ impl Rules {
     pub fn new() -> Rules {
         let mut generator = SchemaSettings::draft2020_12().into_generator();
         let forms: Vec<Value> = FORMS.iter().map(|form| (form.definition)(&mut generator).to_value()).collect();
+        let execution = reference::<Execution>(&mut generator).to_value();
         let mut definitions = generator.take_definitions(true);
+        let execution = definition_name(&execution).and_then(|name| definitions.shift_remove(name));
+        let execution = execution.as_ref().and_then(|execution| execution["properties"].as_object()).cloned().unwrap_or_default();
         definitions.values_mut().for_each(close);
         for (form, reference) in FORMS.iter().zip(&forms) {
             if let Some(definition) = definition_name(reference).and_then(|name| definitions.get_mut(name)) {
-                add_common_keys(form.kind, definition);
+                add_common_keys(form.kind, &execution, definition);
             }
         }
         Rules { definitions, forms, top: top() }
@@ -157,8 +163,8 @@ fn stage_rules() -> Map<String, Value> {
     rules.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Puts the keys that every stage has before the kind's own.
-fn add_common_keys(kind: &str, definition: &mut Value) {
+/// Puts the keys that every stage has around the kind's own.
+fn add_common_keys(kind: &str, execution: &Map<String, Value>, definition: &mut Value) {
     let seed = json!({
         "description": "Decides the stage's random choices; by default the pipeline's seed.",
         "type": "integer", "format": "uint64", "minimum": 0
@@ -169,6 +175,7 @@ fn add_common_keys(kind: &str, definition: &mut Value) {
     let mut properties: Map<String, Value> = common.into_iter().map(|(key, schema)| (key.to_owned(), schema)).collect();
     let own = definition["properties"].as_object().cloned();
     properties.extend(own.unwrap_or_default());
+    properties.extend(execution.clone());
     let mut required = vec![json!("kind")];
     required.extend(definition["required"].as_array().cloned().unwrap_or_default());
     definition["properties"] = Value::Object(properties);

@@ -31,6 +31,8 @@ pub enum Outlook {
     Run { changes: Vec<Change>, training: Option<TrainingStart> },
     /// Whether it runs depends on what these stages give.
     Unknown { until: Vec<StageId> },
+    /// Its result is not there, and it was not chosen to run.
+    LeftOut,
     /// It is the same as a stage of an earlier variant, which comes first.
     Shared { with: StagePath },
 }
@@ -45,7 +47,10 @@ pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, Plan
         for stage in plan.stages() {
             let mut outlook = variant.outlook(stage)?;
             let path = plan.pipeline.stage_path(&stage.id);
-            if !matches!(outlook, Outlook::Reuse { .. })
+            if matches!(outlook, Outlook::Run { .. }) && !plan.may_run(&stage.id) {
+                outlook = Outlook::LeftOut;
+            }
+            if !matches!(outlook, Outlook::Reuse { .. } | Outlook::LeftOut)
                 && let Some(identity) = identities.get(&stage.id)
             {
                 let first = to_be_made.entry(*identity).or_insert_with(|| path.clone());

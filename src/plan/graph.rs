@@ -1,16 +1,21 @@
 //! The stages of a pipeline in an order in which each comes after those that it needs.
 
+use std::collections::BTreeSet;
+
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
 
 use crate::key::StageId;
 use crate::manifest::{Pipeline, PipelineInputSource, PipelineStage};
+use crate::plan::selection::{Selection, with_upstream};
 
 /// A pipeline with its stages in order.
 #[derive(Debug)]
 pub struct Plan<'a> {
     pub pipeline: &'a Pipeline,
     order: Vec<&'a PipelineStage>,
+    /// Stages that others need but that were not chosen: they are reused or, if that cannot be, missing.
+    only_reused: BTreeSet<StageId>,
 }
 
 impl<'a> Plan<'a> {
@@ -30,7 +35,21 @@ impl<'a> Plan<'a> {
         // A pipeline has no cycle; if one had, the manifest's order would do no harm.
         let sorted = toposort(&graph, None).map(|nodes| nodes.into_iter().map(|node| graph[node]).collect());
         let indices: Vec<usize> = sorted.unwrap_or_else(|_| (0..pipeline.stages.len()).collect());
-        Plan { pipeline, order: indices.into_iter().map(|index| &pipeline.stages[index]).collect() }
+        let order = indices.into_iter().map(|index| &pipeline.stages[index]).collect();
+        Plan { pipeline, order, only_reused: BTreeSet::new() }
+    }
+
+    /// The plan of what was chosen and what that needs.
+    pub fn select(self, selection: &Selection) -> Plan<'a> {
+        let chosen = selection.of(&self);
+        let needed = with_upstream(&self, &chosen);
+        let order = self.order.into_iter().filter(|stage| needed.contains(&stage.id)).collect();
+        Plan { pipeline: self.pipeline, order, only_reused: needed.difference(&chosen).cloned().collect() }
+    }
+
+    /// Whether the stage may run; else it is only looked at because a chosen one needs it.
+    pub fn may_run(&self, id: &StageId) -> bool {
+        !self.only_reused.contains(id)
     }
 
     /// The stages, each after those that it needs.
@@ -45,7 +64,7 @@ impl<'a> Plan<'a> {
 }
 
 /// The stages that a stage needs, in the order of its inputs.
-pub(super) fn upstream(stage: &PipelineStage) -> impl Iterator<Item = &StageId> {
+pub fn upstream(stage: &PipelineStage) -> impl Iterator<Item = &StageId> {
     stage.inputs.iter().filter_map(|input| match &input.source {
         PipelineInputSource::Output { stage, .. } => Some(stage),
         PipelineInputSource::File(_) | PipelineInputSource::ImageFolder(_) => None,

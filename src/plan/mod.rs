@@ -8,11 +8,13 @@ mod forecast;
 mod graph;
 mod identity;
 mod inputs;
+mod selection;
 mod trajectory;
 
 pub use decide::{Decision, decide, fingerprint};
 pub use draw::{GraphFormat, draw};
 pub use forecast::{Forecast, Outlook, forecast};
-pub use graph::Plan;
+pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather};
+pub use selection::Selection;
 pub use trajectory::{RateChange, TrainingStart, Trajectory};

@@ -1,14 +1,23 @@
-//! A run on a terminal: finished stages as lines, the running one as a bar below them.
+//! A run on a terminal: finished stages as lines, the running ones as bars below them.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::event::{RunEvent, StageEvent};
 use crate::key::StagePath;
 use crate::report::{Reporter, phrase, write_changes};
 
 /// Draws to standard error.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Bars {
+    screen: MultiProgress,
+    running: BTreeMap<StagePath, Bar>,
+}
+
+/// What a running stage is at.
+#[derive(Debug)]
+struct Bar {
     bar: ProgressBar,
     activity: String,
 }
@@ -19,28 +28,28 @@ const BAR: &str = "{prefix:.bold}  {bar:28} {pos}/{len} {msg}  {per_sec:.dim}, {
 impl Bars {
     /// A run that has not begun.
     pub fn new() -> Bars {
-        Bars { bar: ProgressBar::hidden(), activity: String::new() }
+        Bars::default()
     }
 
     fn begin(&mut self, stage: &StagePath) {
-        self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        self.bar.set_style(style(SPINNER));
-        self.bar.set_prefix(stage.to_string());
-        self.bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        self.activity.clear();
+        let bar = self.screen.add(ProgressBar::no_length().with_style(style(SPINNER)).with_prefix(stage.to_string()));
+        bar.enable_steady_tick(std::time::Duration::from_millis(120));
+        self.running.insert(stage.clone(), Bar { bar, activity: String::new() });
+    }
+
+    fn end(&mut self, stage: &StagePath) {
+        if let Some(Bar { bar, .. }) = self.running.remove(stage) {
+            bar.finish_and_clear();
+            self.screen.remove(&bar);
+        }
     }
 
     fn hear(&mut self, stage: &StagePath, said: &StageEvent) {
         match said {
             StageEvent::Progress { activity, done, total, unit } => {
-                if *activity != self.activity {
-                    self.activity.clone_from(activity);
-                    self.bar.set_style(style(BAR));
-                    self.bar.reset();
-                    self.bar.set_length(*total);
-                    self.bar.set_message(format!("{}  {activity}", unit.as_str()));
+                if let Some(bar) = self.running.get_mut(stage) {
+                    bar.advance(activity, *done, *total, unit.as_str());
                 }
-                self.bar.set_position(*done);
             }
             StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
             StageEvent::Warning { message } => self.say(&format!("{stage}  warning: {message}")),
@@ -49,19 +58,22 @@ impl Bars {
         }
     }
 
-    /// A hidden bar prints nothing, so a line without a running stage goes through a bar of its own.
+    /// Above the bars. A screen that cannot be written to is no reason to stop a run.
     fn say(&self, line: &str) {
-        if self.bar.is_hidden() {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).println(line);
-        } else {
-            self.bar.println(line);
-        }
+        drop(self.screen.println(line));
     }
 }
 
-impl Default for Bars {
-    fn default() -> Bars {
-        Bars::new()
+impl Bar {
+    fn advance(&mut self, activity: &str, done: u64, total: u64, unit: &str) {
+        if activity != self.activity {
+            activity.clone_into(&mut self.activity);
+            self.bar.set_style(style(BAR));
+            self.bar.reset();
+            self.bar.set_length(total);
+            self.bar.set_message(format!("{unit}  {activity}"));
+        }
+        self.bar.set_position(done);
     }
 }
 
@@ -74,11 +86,11 @@ impl Reporter for Bars {
                 self.say(&format!("{stage}  running: {}", write_changes(changes)));
                 self.begin(stage);
             }
-            _ => {}
+            RunEvent::StageFinished(result) | RunEvent::StageReused(result) => self.end(&result.stage),
+            RunEvent::StageFailed { stage, .. } => self.end(stage),
+            RunEvent::RunStarted { .. } | RunEvent::StageNotRun { .. } | RunEvent::RunFinished { .. } => {}
         }
         if let Some(line) = phrase::ending(event) {
-            self.bar.finish_and_clear();
-            self.bar = ProgressBar::hidden();
             self.say(&line);
         }
         if let RunEvent::StageFinished(result) = event {

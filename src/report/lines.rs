@@ -1,5 +1,6 @@
 //! A run as plain lines, for logs and pipes.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,14 @@ const INTERVAL: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Lines<W> {
     out: W,
-    told: Instant,
+    /// When each running stage last said how far it is.
+    told: BTreeMap<StagePath, Instant>,
 }
 
 impl<W: Write> Lines<W> {
     /// Writes to `out`.
     pub fn new(out: W) -> Lines<W> {
-        Lines { out, told: Instant::now() }
+        Lines { out, told: BTreeMap::new() }
     }
 
     fn say(&mut self, line: &str) {
@@ -31,8 +33,8 @@ impl<W: Write> Lines<W> {
     fn hear(&mut self, stage: &StagePath, said: &StageEvent) {
         match said {
             StageEvent::Progress { activity, done, total, unit } => {
-                if self.told.elapsed() >= INTERVAL {
-                    self.told = Instant::now();
+                if self.told.get(stage).is_none_or(|told| told.elapsed() >= INTERVAL) {
+                    self.told.insert(stage.clone(), Instant::now());
                     self.say(&format!("{stage}  {activity}: {done}/{total} {}", unit.as_str()));
                 }
             }
@@ -50,7 +52,7 @@ impl<W: Write> Reporter for Lines<W> {
             RunEvent::Stage { stage, said } => self.hear(stage, said),
             RunEvent::StageWaiting { stage, holder } => self.say(&format!("{stage}  waiting for {holder}")),
             RunEvent::StageStarted { stage, changes, .. } => {
-                self.told = Instant::now();
+                self.told.insert(stage.clone(), Instant::now());
                 self.say(&format!("{stage}  running: {}", write_changes(changes)));
             }
             _ => {}

@@ -104,10 +104,18 @@ mod tests {
 
     fn run_stage(spec: StageSpec, inputs: &[(&str, PathBuf)], out: &Path) -> (Result<StageOutput, StageError>, Vec<StageEvent>) {
         let inputs = inputs.iter().map(|(name, path)| ((*name).to_owned(), JobInput::File(path.clone()))).collect();
-        let job =
-            StageJob { stage: "stage".parse().unwrap(), spec, inputs, out: out.to_owned(), seed: 1, device: Device::Cpu, resume: None };
+        let job = StageJob {
+            stage: "stage".parse().unwrap(),
+            spec,
+            inputs,
+            out: out.to_owned(),
+            seed: 1,
+            device: Device::Cpu,
+            threads: None,
+            resume: None,
+        };
         let (mut events, cancelled) = (Vec::new(), AtomicBool::new(false));
-        let result = run(&job, &mut StageContext { emit: &mut |event| events.push(event), cancelled: &cancelled });
+        let result = run(&job, &mut StageContext { emit: &mut |event| events.push(event), cancelled: &cancelled, deadline: None });
         (result, events)
     }
 

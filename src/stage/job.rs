@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -25,6 +26,9 @@ pub struct StageJob {
     pub out: PathBuf,
     pub seed: u64,
     pub device: Device,
+    /// How many threads compute; none for as many as there are cores.
+    #[serde(default)]
+    pub threads: Option<usize>,
     /// An earlier state to go on from: a checkpoint of the same trajectory.
     #[serde(default)]
     pub resume: Option<PathBuf>,
@@ -62,6 +66,9 @@ pub enum StageError {
     /// Parameters and inputs do not go together.
     #[error("{0}")]
     Invalid(String),
+    /// It took longer than its `timeout`.
+    #[error("it took longer than its `timeout` allows")]
+    TimedOut,
     /// The user asked to stop.
     #[error("interrupted")]
     Interrupted,
@@ -151,8 +158,10 @@ impl From<Device> for String {
 
 /// The outside world of a running stage: where it reports, and whether it should stop.
 pub struct StageContext<'a> {
-    pub emit: &'a mut dyn FnMut(StageEvent),
+    pub emit: &'a mut (dyn FnMut(StageEvent) + Send),
     pub cancelled: &'a AtomicBool,
+    /// When it is stopped, whether or not the user asks.
+    pub deadline: Option<Instant>,
 }
 
 impl StageContext<'_> {
@@ -161,8 +170,11 @@ impl StageContext<'_> {
         (self.emit)(event);
     }
 
-    /// An error if the user asked to stop; to be called at least several times a second.
+    /// An error if the stage is to stop; to be called at least several times a second.
     pub fn check_cancelled(&self) -> Result<(), StageError> {
-        if self.cancelled.load(Ordering::Relaxed) { Err(StageError::Interrupted) } else { Ok(()) }
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(StageError::Interrupted);
+        }
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) { Err(StageError::TimedOut) } else { Ok(()) }
     }
 }

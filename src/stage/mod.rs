@@ -7,6 +7,7 @@
 mod augment;
 mod compute_mean;
 mod evaluate;
+mod execution;
 mod extract_features;
 mod image_source;
 mod job;
@@ -24,6 +25,7 @@ pub use crate::event::{SkippedImage, StageOutput};
 pub use augment::{Augment, Shear};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
+pub use execution::{Execution, MemorySize, Needs, TimeLimit};
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
 pub use image_source::{ImageLocation, ImageReader, PackedLocation, list_images};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};

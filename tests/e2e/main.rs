@@ -11,6 +11,9 @@
 mod caching;
 mod harness;
 mod readme;
+mod selecting;
+#[cfg(feature = "torch")]
+mod side_by_side;
 mod sources;
 #[cfg(feature = "torch")]
 mod training;

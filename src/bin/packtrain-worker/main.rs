@@ -73,8 +73,11 @@ fn abandoned() {
     kill_process(getpid(), Signal::KILL).unwrap_or(());
 }
 
-/// Batches are prepared beside the network's own threads, by half as many.
+/// Batches are prepared beside the network's own threads, by half as many. The coordinator says how many those are where they are
+/// not as many as there are cores.
 fn leave_cores_to_libtorch() -> io::Result<()> {
-    let threads = (available_parallelism()?.get() / 2).max(1);
+    #[expect(clippy::disallowed_methods, reason = "libtorch reads its number of threads from this variable")]
+    let given = env::var("OMP_NUM_THREADS").ok().and_then(|number| number.parse().ok());
+    let threads = (given.unwrap_or(available_parallelism()?.get()) / 2).max(1);
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().map_err(io::Error::other)
 }

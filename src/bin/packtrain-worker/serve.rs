@@ -39,7 +39,7 @@ pub fn hello() -> Hello {
 }
 
 /// Says hello, then runs the jobs that come in, until the input ends.
-pub fn serve(input: impl BufRead + Send + 'static, output: &mut impl Write, signals: &Signals) -> io::Result<()> {
+pub fn serve(input: impl BufRead + Send + 'static, output: &mut (impl Write + Send), signals: &Signals) -> io::Result<()> {
     send(output, &FromWorker::Hello(hello()))?;
     let running = Arc::new(AtomicBool::new(false));
     let (sender, jobs) = channel();
@@ -50,7 +50,7 @@ pub fn serve(input: impl BufRead + Send + 'static, output: &mut impl Write, sign
 
 fn run_jobs(
     jobs: &Receiver<Result<Box<StageJob>, String>>,
-    output: &mut impl Write,
+    output: &mut (impl Write + Send),
     running: &AtomicBool,
     cancelled: &AtomicBool,
 ) -> io::Result<()> {
@@ -96,13 +96,13 @@ impl Reader {
 }
 
 /// Runs one job; its events go to `output`. A panic, such as libtorch's when memory is short, fails the job alone.
-fn run_reporting(job: &StageJob, output: &mut impl Write, cancelled: &AtomicBool) -> FromWorker {
+fn run_reporting(job: &StageJob, output: &mut (impl Write + Send), cancelled: &AtomicBool) -> FromWorker {
     let mut emit = |event| {
         if send(output, &FromWorker::Event { event }).is_err() {
             cancelled.store(true, Ordering::SeqCst);
         }
     };
-    let mut context = StageContext { emit: &mut emit, cancelled };
+    let mut context = StageContext { emit: &mut emit, cancelled, deadline: None };
     match catch_unwind(AssertUnwindSafe(|| run(job, &mut context))) {
         Ok(Ok(output)) => FromWorker::Done { output },
         Ok(Err(StageError::Interrupted)) => FromWorker::Failed { error: StageError::Interrupted.to_string(), interrupted: true },
@@ -138,7 +138,7 @@ fn panic_message(panic: &(dyn Any + Send)) -> String {
     first_line.replace("called `Result::unwrap()` on an `Err` value: Torch(\"", "libtorch: ")
 }
 
-fn send(output: &mut impl Write, message: &FromWorker) -> io::Result<()> {
+fn send(output: &mut (impl Write + Send), message: &FromWorker) -> io::Result<()> {
     let mut line = serde_json::to_vec(message)?;
     line.push(b'\n');
     output.write_all(&line)?;

@@ -39,7 +39,7 @@ fn features(classes: usize) -> FeaturesFile {
 fn with_context<T>(work: impl FnOnce(&mut StageContext<'_>) -> T) -> (T, Vec<StageEvent>) {
     let mut events = Vec::new();
     let cancelled = AtomicBool::new(false);
-    let result = work(&mut StageContext { emit: &mut |event| events.push(event), cancelled: &cancelled });
+    let result = work(&mut StageContext { emit: &mut |event| events.push(event), cancelled: &cancelled, deadline: None });
     (result, events)
 }
 

@@ -116,9 +116,9 @@ impl Rule {
 #[cfg(test)]
 mod tests {
     use packtrain::artifact::ModelTensor;
-    use tch::Device;
 
     use super::*;
+    use crate::net::reference;
 
     /// What `tests/reference/optimizers.py` prints: a kernel and an offset of four numbers each after 20 steps.
     const SGD: [f32; 8] = [-0.0349506, -0.0592943, 0.0475704, 0.2013314, 0.4207571, -0.1513693, 0.0524548, -0.1930825];
@@ -128,7 +128,7 @@ mod tests {
     const ADAMW: [f32; 8] = [-0.0344376, -0.7711839, 1.5780925, 0.1919964, 0.7373853, -0.2964088, 0.1392965, -0.3348622];
 
     fn after_twenty_steps(optimizer: &Optimizer, l2: f64) -> Vec<f32> {
-        let mut weights = Weights::zero(Device::Cpu);
+        let mut weights = Weights::zero(reference::device());
         let kernel = weights.kernel("kernel".into(), &[1, 4]);
         let offset = weights.offset("offset".into(), 4, 0.0);
         let tensor = |name: &str, shape: &[usize], values: &[f32]| ModelTensor {
@@ -139,8 +139,8 @@ mod tests {
         let start = [tensor("kernel", &[1, 4], &[1.0, -2.0, 3.0, 0.5]), tensor("offset", &[4], &[0.1, 0.2, -0.3, 0.4])];
         weights.load(&start).unwrap();
 
-        let slope = Tensor::from_slice(&[0.5_f32, 1.0, 1.5, 2.0]);
-        let pull = Tensor::from_slice(&[0.3_f32, -0.2, 0.1, -0.4]);
+        let slope = Tensor::from_slice(&[0.5_f32, 1.0, 1.5, 2.0]).to_device(reference::device());
+        let pull = Tensor::from_slice(&[0.3_f32, -0.2, 0.1, -0.4]).to_device(reference::device());
         let mut state = OptimizerState::new(optimizer, &weights);
         for _ in 0..20 {
             let gradients = tch::no_grad(|| [&kernel * &slope + &pull, &offset * &slope - &pull]);

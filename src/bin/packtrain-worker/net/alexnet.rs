@@ -112,7 +112,7 @@ mod tests {
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
-        let mut weights = Weights::zero(Device::Cpu);
+        let mut weights = Weights::zero(reference::device());
         let mut net = AlexNet::new(&mut weights, 66, 3, RELU);
         net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
         let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));

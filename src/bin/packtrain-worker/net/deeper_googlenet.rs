@@ -142,7 +142,7 @@ mod tests {
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::AfterActivation };
         for (reference, rule, modules_4) in [("deeper_googlenet", RELU, true), ("deeper_googlenet_elu", elu, false)] {
-            let mut weights = Weights::zero(Device::Cpu);
+            let mut weights = Weights::zero(reference::device());
             let mut net = DeeperGoogLeNet::new(&mut weights, 3, rule, modules_4);
             net.dropout = 0.0;
             let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));

@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
-        let mut weights = Weights::zero(Device::Cpu);
+        let mut weights = Weights::zero(reference::device());
         let mut net = MiniGoogLeNet::new(&mut weights, 3, RELU);
         net.dropout = 0.0;
         let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));

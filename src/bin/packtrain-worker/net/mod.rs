@@ -5,7 +5,7 @@ mod deeper_googlenet;
 mod layers;
 mod mini_googlenet;
 #[cfg(test)]
-mod reference;
+pub mod reference;
 mod resnet;
 mod squeezenet;
 mod unit;

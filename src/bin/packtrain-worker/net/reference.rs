@@ -1,12 +1,17 @@
 //! Compares networks with what `tests/reference/networks.py` recorded of PyTorch.
+//!
+//! On another device, and away from the sources, with `PACKTRAIN_TEST_DEVICE=cuda` and `PACKTRAIN_TEST_REFERENCE=<folder>`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::env;
+use std::path::PathBuf;
 
 use packtrain::artifact::ModelTensor;
 use serde::Deserialize;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
+use crate::device;
+use crate::inference::numbers;
 use crate::net::layers::Mode;
 use crate::weights::{Role, Weights, channels_last, read_back};
 
@@ -38,9 +43,23 @@ struct Summary(f64, f64);
 
 impl Reference {
     pub fn read(network: &str) -> Reference {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference").join(network).with_extension("json");
+        let path = folder().join(network).with_extension("json");
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
+}
+
+/// Where tests that compare numbers compute: the device named by `PACKTRAIN_TEST_DEVICE`, else the CPU.
+#[expect(clippy::disallowed_methods, reason = "a test has no command line; this variable is this module's")]
+pub fn device() -> Device {
+    let name = env::var("PACKTRAIN_TEST_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    device::choose(name.parse().unwrap()).unwrap()
+}
+
+/// The recorded numbers: the folder named by `PACKTRAIN_TEST_REFERENCE`, else that of the sources.
+#[expect(clippy::disallowed_methods, reason = "a test has no command line; this variable is this module's")]
+fn folder() -> PathBuf {
+    let sources = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference");
+    env::var_os("PACKTRAIN_TEST_REFERENCE").map_or_else(sources, PathBuf::from)
 }
 
 /// Outputs in both modes, gradients and running statistics are those of the reference.
@@ -78,7 +97,7 @@ fn check_derivatives(weights: &Weights, reference: &Reference) {
 
 fn check_outputs(expected: &Outputs, found: &Tensor) {
     check("outputs", expected.summary, summary("outputs", found), 1e-4 * expected.summary.0);
-    let first = Vec::<f32>::try_from(found.slice(1, 0, 4, 1).contiguous().view(-1)).unwrap();
+    let first = numbers(&found.slice(1, 0, 4, 1));
     let scale = expected.first.iter().fold(0.0, |greatest: f64, value| greatest.max(value.abs()));
     assert_eq!(first.len(), expected.first.len());
     for (expected, found) in expected.first.iter().zip(first) {
@@ -113,7 +132,7 @@ fn fill(tensor: &ModelTensor) -> ModelTensor {
 
 fn tensor_of_noise(name: &str, shape: &[usize]) -> Tensor {
     let values: Vec<f32> = noise(name, shape.iter().product()).collect();
-    Tensor::from_slice(&values).view(shape.iter().map(|&side| side as i64).collect::<Vec<_>>().as_slice())
+    Tensor::from_slice(&values).to_device(device()).view(shape.iter().map(|&side| side as i64).collect::<Vec<_>>().as_slice())
 }
 
 /// The script's `noise`.

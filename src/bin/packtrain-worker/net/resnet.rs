@@ -171,7 +171,7 @@ mod tests {
             ("resnet101", Depth::HundredAndOne),
         ];
         for (reference, depth) in depths {
-            let mut weights = Weights::zero(Device::Cpu);
+            let mut weights = Weights::zero(reference::device());
             let net = ResNet::new(&mut weights, depth);
             let feature_count = net.feature_count() as i64;
             reference::compare(&mut weights, &Reference::read(reference), &|images, mode| net.features(images, mode));

@@ -67,14 +67,12 @@ impl Fire {
 
 #[cfg(test)]
 mod tests {
-    use tch::Device;
-
     use super::*;
     use crate::net::reference::{self, Reference};
 
     #[test]
     fn outputs_and_gradients_are_torchvisions() {
-        let mut weights = Weights::zero(Device::Cpu);
+        let mut weights = Weights::zero(reference::device());
         let net = SqueezeNet::new(&mut weights);
         reference::compare(&mut weights, &Reference::read("squeezenet1_0"), &|images, _| net.features(images));
     }

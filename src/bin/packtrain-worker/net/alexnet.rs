@@ -90,7 +90,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::net::reference::{self, Reference};
+    use crate::net::reference;
 
     const RELU: UnitRule = UnitRule { activation: Activation::Relu, norm: NormPlace::AfterActivation };
 
@@ -112,10 +112,12 @@ mod tests {
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
-        let mut weights = Weights::zero(reference::device());
-        let mut net = AlexNet::new(&mut weights, 66, 3, RELU);
-        net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
-        let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
-        reference::compare(&mut weights, &Reference::read("alexnet"), &forward);
+        let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::BeforeActivation };
+        for (name, rule) in [("alexnet", RELU), ("alexnet_elu", elu)] {
+            let mut weights = Weights::zero(reference::device());
+            let mut net = AlexNet::new(&mut weights, 66, 3, rule);
+            net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
+            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
+        }
     }
 }

@@ -117,7 +117,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::net::reference::{self, Reference};
+    use crate::net::reference;
 
     const RELU: UnitRule = UnitRule { activation: Activation::Relu, norm: NormPlace::BeforeActivation };
 
@@ -141,12 +141,11 @@ mod tests {
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::AfterActivation };
-        for (reference, rule, modules_4) in [("deeper_googlenet", RELU, true), ("deeper_googlenet_elu", elu, false)] {
+        for (name, rule, modules_4) in [("deeper_googlenet", RELU, true), ("deeper_googlenet_elu", elu, false)] {
             let mut weights = Weights::zero(reference::device());
             let mut net = DeeperGoogLeNet::new(&mut weights, 3, rule, modules_4);
             net.dropout = 0.0;
-            let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
-            reference::compare(&mut weights, &Reference::read(reference), &forward);
+            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
         }
     }
 }

@@ -188,9 +188,10 @@ pub fn max_pool_same(x: &Tensor, stride: i64) -> Tensor {
     x.max_pool2d([3; 2], [stride; 2], [before; 2], [1; 2], after > before)
 }
 
-/// The mean over all pixels: `[N,C,H,W]` to `[N,C]`, in fp32.
+/// The mean over all pixels: `[N,C,H,W]` to `[N,C]`, of bf16 in fp32.
 pub fn global_mean(x: &Tensor) -> Tensor {
-    x.mean_dim([2_i64, 3].as_slice(), false, Kind::Float)
+    let kind = if x.kind() == Kind::BFloat16 { Kind::Float } else { x.kind() };
+    x.mean_dim([2_i64, 3].as_slice(), false, kind)
 }
 
 /// Sets a fraction of the numbers to zero and scales the others up, in training.

@@ -101,7 +101,7 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
-    use crate::net::reference::{self, Reference};
+    use crate::net::reference;
 
     const RELU: UnitRule = UnitRule { activation: Activation::Relu, norm: NormPlace::BeforeActivation };
 
@@ -123,10 +123,12 @@ mod tests {
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
-        let mut weights = Weights::zero(reference::device());
-        let mut net = MiniGoogLeNet::new(&mut weights, 3, RELU);
-        net.dropout = 0.0;
-        let forward = |images: &Tensor, mode| net.head(&net.features(images, mode));
-        reference::compare(&mut weights, &Reference::read("mini_googlenet"), &forward);
+        let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::AfterActivation };
+        for (name, rule) in [("mini_googlenet", RELU), ("mini_googlenet_elu", elu)] {
+            let mut weights = Weights::zero(reference::device());
+            let mut net = MiniGoogLeNet::new(&mut weights, 3, rule);
+            net.dropout = 0.0;
+            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
+        }
     }
 }

@@ -1,6 +1,8 @@
-//! Compares networks with what `tests/reference/networks.py` recorded of PyTorch.
+//! Compares networks with what `tests/reference/networks.py` recorded of PyTorch in double precision.
 //!
-//! On another device, and away from the sources, with `PACKTRAIN_TEST_DEVICE=cuda` and `PACKTRAIN_TEST_REFERENCE=<folder>`.
+//! `cargo test --bin packtrain-worker outputs_ -- --nocapture` prints the differences found. On another device, and away from the
+//! sources, with `PACKTRAIN_TEST_DEVICE=cuda` and `PACKTRAIN_TEST_REFERENCE=<folder>`; a card needs `NVIDIA_TF32_OVERRIDE=0`
+//! besides, since TF32 is not fp32.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -13,40 +15,49 @@ use tch::{Device, Kind, Tensor};
 use crate::device;
 use crate::inference::numbers;
 use crate::net::layers::Mode;
-use crate::weights::{Role, Weights, channels_last, read_back};
+use crate::weights::{Role, Weights, channels_last};
 
 /// A file of `tests/reference`.
 #[derive(Debug, Deserialize)]
-pub struct Reference {
-    images: usize,
-    size: usize,
-    gradient_tolerance: f64,
+#[serde(deny_unknown_fields)]
+struct Reference {
+    images: i64,
+    size: i64,
     infer: Outputs,
-    /// None, and no gradients, of a network that is only used for its features.
-    train: Option<Outputs>,
-    #[serde(default)]
-    gradients: BTreeMap<String, Summary>,
-    #[serde(default)]
-    statistics: BTreeMap<String, Summary>,
+    train: Outputs,
+    /// The measure of each, by the tensor's name.
+    gradients: BTreeMap<String, f64>,
+    /// After one step of training.
+    statistics: BTreeMap<String, f64>,
 }
 
-/// The outputs of all images and the first four of each.
+/// The measure of all outputs, and the first three of each image.
 #[derive(Debug, Deserialize)]
 struct Outputs {
-    summary: Summary,
+    measure: f64,
     first: Vec<f64>,
 }
 
-/// A tensor's norm, and its product with noise of the same name.
-#[derive(Debug, Clone, Copy, Deserialize)]
-struct Summary(f64, f64);
-
-impl Reference {
-    pub fn read(network: &str) -> Reference {
-        let path = folder().join(network).with_extension("json");
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
+/// The greatest differences from the reference, relative to the tensor's norm.
+#[derive(Debug, Clone, Copy)]
+struct Differences {
+    infer: f64,
+    train: f64,
+    gradients: f64,
+    statistics: f64,
 }
+
+/// fp64 tells whether a network computes the right thing. In fp32, rounding moves some of so many ReLUs, and normalisation over
+/// small batches enlarges it, on every machine in another way: PyTorch's own fp32 differs from its fp64 by 3e-4 in the outputs that
+/// ResNet-101 has in training, and by 6e-2 in its gradients.
+const ALLOWED: [(Kind, Differences); 2] = [
+    (Kind::Double, Differences { infer: 1e-9, train: 1e-9, gradients: 1e-9, statistics: 1e-9 }),
+    (Kind::Float, Differences { infer: 1e-4, train: 5e-3, gradients: 0.5, statistics: 1e-3 }),
+];
+
+/// A gradient shorter than this part of the longest one is compared with that part: the gradient of a bias before a normalisation
+/// is zero but for rounding, and has no digits to compare.
+const SHORT: f64 = 1e-5;
 
 /// Where tests that compare numbers compute: the device named by `PACKTRAIN_TEST_DEVICE`, else the CPU.
 #[expect(clippy::disallowed_methods, reason = "a test has no command line; this variable is this module's")]
@@ -63,85 +74,120 @@ fn folder() -> PathBuf {
 }
 
 /// Outputs in both modes, gradients and running statistics are those of the reference.
-pub fn compare(weights: &mut Weights, reference: &Reference, forward: &dyn Fn(&Tensor, Mode) -> Tensor) {
-    weights.load(&weights.save().iter().map(fill).collect::<Vec<_>>()).unwrap();
-    let images = channels_last(&tensor_of_noise("images", &[reference.images, 3, reference.size, reference.size]));
-    check_outputs(&reference.infer, &tch::no_grad(|| forward(&images, Mode::Infer)));
-
-    if let Some(expected) = &reference.train {
-        let outputs = forward(&images, Mode::Train);
-        let probe = tensor_of_noise("probe", &outputs.size().iter().map(|&side| side as usize).collect::<Vec<_>>());
-        (&outputs * probe).sum(Kind::Float).backward();
-        check_outputs(expected, &outputs);
-        check_derivatives(weights, reference);
+pub fn compare(name: &str, weights: &mut Weights, forward: &dyn Fn(&Tensor, Mode) -> Tensor) {
+    let reference = Reference::read(name);
+    for (kind, allowed) in ALLOWED {
+        fill(weights, kind);
+        let found = reference.differences(weights, forward, kind);
+        println!("{}", found.line(name, kind));
+        assert!(found.within(allowed), "{found:?} {allowed:?}");
     }
 }
 
-/// After a backward pass.
-fn check_derivatives(weights: &Weights, reference: &Reference) {
-    let greatest = reference.gradients.values().map(|summary| summary.0).fold(0.0, f64::max);
-    let mut compared = 0;
+impl Reference {
+    fn read(network: &str) -> Reference {
+        let path = folder().join(network).with_extension("json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+
+    fn differences(&self, weights: &Weights, forward: &dyn Fn(&Tensor, Mode) -> Tensor, kind: Kind) -> Differences {
+        let images = channels_last(&noise("images", &[self.images, 3, self.size, self.size])).to_kind(kind);
+        let infer = tch::no_grad(|| forward(&images, Mode::Infer));
+        let train = forward(&images, Mode::Train);
+        let loss = (&train * noise("probe", &train.size())).sum(kind);
+        let trained: Vec<_> = weights.trained().map(|weight| &weight.tensor).collect();
+        let gradients = Tensor::run_backward(&[loss], &trained, false, false);
+        let statistics = weights.iter().filter(|weight| weight.role == Role::Statistic);
+        Differences {
+            infer: self.infer.difference(&infer),
+            train: self.train.difference(&train),
+            gradients: difference(&self.gradients, weights.trained().map(|weight| weight.name.as_str()).zip(&gradients)),
+            statistics: difference(&self.statistics, statistics.map(|weight| (weight.name.as_str(), &weight.tensor))),
+        }
+    }
+}
+
+impl Differences {
+    fn within(self, allowed: Differences) -> bool {
+        let outputs = self.infer < allowed.infer && self.train < allowed.train;
+        outputs && self.gradients < allowed.gradients && self.statistics < allowed.statistics
+    }
+
+    fn line(self, network: &str, kind: Kind) -> String {
+        let Differences { infer, train, gradients, statistics } = self;
+        format!(
+            "{network:<20} {kind:?}: outputs {infer:.1e} in inference, {train:.1e} in training, gradients {gradients:.1e}, \
+             running statistics {statistics:.1e}"
+        )
+    }
+}
+
+impl Outputs {
+    fn difference(&self, found: &Tensor) -> f64 {
+        let first = Tensor::from_slice(&self.first).view([-1, 3]);
+        let difference = (found.slice(1, 0, 3, 1).to_device(Device::Cpu) - &first).abs().max() / first.abs().max();
+        let all = (self.measure - measure("outputs", found)).abs() / norm(found);
+        finite(difference.double_value(&[])).max(finite(all))
+    }
+}
+
+/// The greatest difference between the measures of tensors of the same names.
+fn difference<'a>(expected: &BTreeMap<String, f64>, found: impl Iterator<Item = (&'a str, &'a Tensor)>) -> f64 {
+    let found: BTreeMap<_, _> = found.collect();
+    assert!(found.keys().eq(expected.keys()), "{:?} {:?}", found.keys(), expected.keys());
+    let longest = found.values().map(|tensor| norm(tensor)).fold(0.0, f64::max);
+    let relative = |(name, tensor)| (expected[name] - measure(name, tensor)).abs() / norm(tensor).max(SHORT * longest);
+    found.into_iter().map(relative).map(finite).fold(0.0, f64::max)
+}
+
+/// Comparisons would let a NaN pass.
+fn finite(number: f64) -> f64 {
+    assert!(number.is_finite());
+    number
+}
+
+fn norm(tensor: &Tensor) -> f64 {
+    tensor.norm().double_value(&[])
+}
+
+/// The script's `measure`.
+fn measure(name: &str, tensor: &Tensor) -> f64 {
+    (tensor.to_kind(Kind::Double) * noise(&format!("measure of {name}"), &tensor.size())).sum(Kind::Double).double_value(&[])
+}
+
+/// Gives the tensors of a network the script's numbers, of the given kind.
+fn fill(weights: &mut Weights, kind: Kind) {
     for weight in weights.iter() {
-        let (expected, tensor, tolerance) = match weight.role {
-            Role::Statistic => (&reference.statistics, weight.tensor.shallow_clone(), 1e-4),
-            Role::Kernel | Role::Offset => (&reference.gradients, weight.tensor.grad(), reference.gradient_tolerance),
-        };
-        let expected = expected[&weight.name];
-        // What is zero but for rounding, such as the gradient of a bias before a normalisation, has no digits to compare.
-        let rounding = 1e-5 * greatest;
-        check(&weight.name, expected, summary(&weight.name, &tensor), tolerance * expected.0 + rounding);
-        compared += 1;
+        // The network holds the same tensor; its numbers are replaced there too.
+        tch::no_grad(|| weight.tensor.shallow_clone().set_data(&weight.tensor.to_kind(kind)));
     }
-    assert_eq!(compared, reference.gradients.len() + reference.statistics.len());
-}
-
-fn check_outputs(expected: &Outputs, found: &Tensor) {
-    check("outputs", expected.summary, summary("outputs", found), 1e-4 * expected.summary.0);
-    let first = numbers(&found.slice(1, 0, 4, 1));
-    let scale = expected.first.iter().fold(0.0, |greatest: f64, value| greatest.max(value.abs()));
-    assert_eq!(first.len(), expected.first.len());
-    for (expected, found) in expected.first.iter().zip(first) {
-        assert!((expected - f64::from(found)).abs() < 1e-4 * scale, "{expected} {found}");
-    }
-}
-
-fn check(name: &str, expected: Summary, found: Summary, tolerance: f64) {
-    assert!((expected.0 - found.0).abs() < tolerance, "norm of {name}: {} {}", expected.0, found.0);
-    assert!((expected.1 - found.1).abs() < 2.0 * tolerance, "projection of {name}: {} {}", expected.1, found.1);
-}
-
-fn summary(name: &str, tensor: &Tensor) -> Summary {
-    let tensor = read_back(name, tensor);
-    let dot = |values: &mut dyn Iterator<Item = f64>| tensor.values.iter().zip(values).map(|(&a, b)| f64::from(a) * b).sum::<f64>();
-    let norm = dot(&mut tensor.values.iter().map(|&value| f64::from(value))).sqrt();
-    Summary(norm, dot(&mut noise(name, tensor.values.len()).map(f64::from)))
+    let filled: Vec<_> = weights.iter().map(|weight| filled(&weight.name, &weight.tensor.size())).collect();
+    weights.load(&filled).unwrap();
 }
 
 /// The script's `fill`.
-fn fill(tensor: &ModelTensor) -> ModelTensor {
-    let fan_in: usize = tensor.shape[1..].iter().product();
+fn filled(name: &str, shape: &[i64]) -> ModelTensor {
+    let fan_in: i64 = shape[1..].iter().product();
     let limit = (6.0 / fan_in as f64).sqrt() as f32;
-    let value = |noise: f32| match tensor.name.rsplit('.').next() {
+    let value = |noise: f32| match name.rsplit('.').next() {
         Some("running_mean" | "bias") => 0.1 * noise,
         Some("running_var") => 1.0 + 0.5 * noise,
-        _ if tensor.shape.len() == 1 => 1.0 + 0.2 * noise,
+        _ if shape.len() == 1 => 1.0 + 0.2 * noise,
         _ => limit * noise,
     };
-    ModelTensor { values: noise(&tensor.name, tensor.values.len()).map(value).collect(), ..tensor.clone() }
-}
-
-fn tensor_of_noise(name: &str, shape: &[usize]) -> Tensor {
-    let values: Vec<f32> = noise(name, shape.iter().product()).collect();
-    Tensor::from_slice(&values).to_device(device()).view(shape.iter().map(|&side| side as i64).collect::<Vec<_>>().as_slice())
+    let values = numbers(&noise(name, shape)).into_iter().map(value).collect();
+    ModelTensor { name: name.to_owned(), shape: shape.iter().map(|&side| side as usize).collect(), values }
 }
 
 /// The script's `noise`.
-fn noise(name: &str, length: usize) -> impl Iterator<Item = f32> {
-    let phase = name.bytes().map(u32::from).sum::<u32>().wrapping_mul(40503);
-    (0..length as u32).map(move |place| {
+fn noise(name: &str, shape: &[i64]) -> Tensor {
+    let phase = name.bytes().fold(2_166_136_261, |phase: u32, byte| (phase ^ u32::from(byte)).wrapping_mul(16_777_619));
+    let value = |place: u32| {
         let h = place.wrapping_mul(2_654_435_761).wrapping_add(phase);
         let h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b);
         let h = h ^ (h >> 13);
         (f64::from(h) / f64::from(1_u32 << 31) - 1.0) as f32
-    })
+    };
+    let values: Vec<f32> = (0..shape.iter().product::<i64>() as u32).map(value).collect();
+    Tensor::from_slice(&values).to_device(device()).view(shape)
 }

@@ -68,12 +68,12 @@ impl Fire {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::net::reference::{self, Reference};
+    use crate::net::reference;
 
     #[test]
     fn outputs_and_gradients_are_torchvisions() {
         let mut weights = Weights::zero(reference::device());
         let net = SqueezeNet::new(&mut weights);
-        reference::compare(&mut weights, &Reference::read("squeezenet1_0"), &|images, _| net.features(images));
+        reference::compare("squeezenet1_0", &mut weights, &|images, _| net.features(images));
     }
 }

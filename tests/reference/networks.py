@@ -1,4 +1,5 @@
-"""Writes what PyTorch and torchvision compute with the networks of packtrain-worker, as tests/reference/<network>.json.
+"""Writes what PyTorch and torchvision compute with the networks of packtrain-worker, as tests/reference/<network>.json, and prints
+how many numbers they have.
 
     python tests/reference/networks.py            (torch 2.11, torchvision 0.26)
 
@@ -242,3 +243,18 @@ for depth in (18, 34, 50, 101):
     record(f"resnet{depth}", resnet(depth), 4, 64)
 # Sides of 16, 8, 4 and 2 pixels: the last window of every pooling reaches over the border.
 record("squeezenet1_0", SqueezeNet(), 2, 37)
+
+
+def count(name, net):
+    trained = sum(p.numel() for p in net.parameters())
+    statistics = sum(b.numel() for b in net.buffers() if b.is_floating_point())
+    print(f"{name}: {trained:,} trained, {trained + statistics:,} with the running statistics")
+
+
+count("AlexNet for 2 classes", AlexNet(2, RELU_NORM, side=6))
+count("MiniGoogLeNet for 10 classes", MiniGoogLeNet(10, RELU))
+count("DeeperGoogLeNet for 200 classes", DeeperGoogLeNet(200, RELU, deep=True))
+count("DeeperGoogLeNet for 200 classes, without 4a to 4e", DeeperGoogLeNet(200, RELU, deep=False))
+for depth in (18, 34, 50, 101):
+    count(f"ResNet-{depth} without fc", resnet(depth))
+count("SqueezeNet 1.0 without classifier", SqueezeNet())

@@ -108,3 +108,50 @@ impl FeatureNet {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    /// Networks for images of 227×227 pixels and so many classes; what is trained, and that with the running statistics, as
+    /// `tests/reference/networks.py` prints it. Of the networks that are complete, Keras 3 counts the same.
+    const CLASSIFIERS: [(&str, usize, [usize; 2]); 4] = [
+        (r#"{ "alexnet": {} }"#, 2, [58_308_674, 58_327_810]),
+        (r#"{ "mini-googlenet": {} }"#, 10, [1_652_826, 1_656_250]),
+        (r#"{ "deeper-googlenet": {} }"#, 200, [3_657_992, 3_667_976]),
+        (r#"{ "deeper-googlenet": { "modules-4": false } }"#, 200, [771_096, 773_752]),
+    ];
+
+    /// The same of torchvision's networks without their heads, and the length of the features.
+    const FEATURE_NETS: [(PretrainedNetwork, usize, [usize; 2]); 5] = [
+        (PretrainedNetwork::Resnet18, 512, [11_176_512, 11_186_112]),
+        (PretrainedNetwork::Resnet34, 512, [21_284_672, 21_301_696]),
+        (PretrainedNetwork::Resnet50, 2_048, [23_508_032, 23_561_152]),
+        (PretrainedNetwork::Resnet101, 2_048, [42_500_160, 42_605_504]),
+        (PretrainedNetwork::Squeezenet1_0, 512, [735_424, 735_424]),
+    ];
+
+    fn count(name: &str, weights: &Weights) -> [usize; 2] {
+        let trained = weights.trained().map(|weight| weight.tensor.numel()).sum();
+        let all = weights.iter().map(|weight| weight.tensor.numel()).sum();
+        println!("{name}: {trained} numbers are trained, {all} with the running statistics");
+        [trained, all]
+    }
+
+    #[test]
+    fn networks_have_as_many_numbers_as_kerass_and_torchvisions() {
+        for (network, classes, expected) in CLASSIFIERS {
+            let mut weights = Weights::zero(Device::Cpu);
+            Classifier::new(&serde_json::from_str(network).unwrap(), &mut weights, 227, classes);
+            assert_eq!(count(network, &weights), expected);
+        }
+        for (network, dimensions, expected) in FEATURE_NETS {
+            let mut weights = Weights::zero(Device::Cpu);
+            let net = FeatureNet::pretrained(network, &mut weights);
+            assert_eq!(count(&format!("{network:?}"), &weights), expected);
+            assert_eq!(net.dimensions(), dimensions);
+        }
+    }
+}

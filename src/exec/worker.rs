@@ -111,6 +111,8 @@ impl Worker {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         // Where cores are shared, threads of libtorch that wait by spinning make a step many times slower.
         command.env("OMP_WAIT_POLICY", "PASSIVE");
+        // With workspaces of this fixed shape cuBLAS gives the same bits every time (its manual, "Results Reproducibility").
+        command.env("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
         if let Some(threads) = threads {
             command.env("OMP_NUM_THREADS", threads.to_string());
         }

@@ -1,7 +1,8 @@
 //! Where networks run. The program links the CPU part of libtorch alone; the CUDA part is opened here, at run time, where it is
-//! installed and there is a driver for it.
+//! installed and there is a driver for it, and set to compute the same bits every time.
 
 use std::env;
+use std::ffi::c_void;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -13,6 +14,18 @@ const CUDA_FOLDER_VARIABLE: &str = "PACKTRAIN_CUDA_LIB";
 const CUDA_LIBRARY: &str = "libtorch_cuda.so";
 /// Brought by the graphics driver; without it there is no card to use, and half a second of loading is saved.
 const DRIVER_LIBRARY: &str = "libcuda.so.1";
+
+// libtorch's settings that `tch` does not reach: two setters of the C++ class `at::Context`, and the function that returns its only
+// object, by their names in libtorch_cpu.so.
+#[expect(unsafe_code, reason = "functions of another language")]
+unsafe extern "C" {
+    #[link_name = "_ZN2at13globalContextEv"]
+    fn global_context() -> *mut c_void;
+    #[link_name = "_ZN2at7Context21setDeterministicCuDNNEb"]
+    fn set_deterministic_cudnn(context: *mut c_void, deterministic: bool);
+    #[link_name = "_ZN2at7Context17setAllowTF32CuDNNEb"]
+    fn set_allow_tf32_cudnn(context: *mut c_void, allow: bool);
+}
 
 /// The device to use: for `auto` a card where one can be used, else the CPU; for `cuda` an error if it cannot be used.
 pub fn choose(device: Device) -> Result<tch::Device, StageError> {
@@ -53,7 +66,24 @@ fn open_cuda() -> Result<(), String> {
     let found = cuda_folders().into_iter().map(|folder| folder.join(CUDA_LIBRARY)).find(|library| library.exists());
     open(found.ok_or_else(|| {
         format!("{CUDA_LIBRARY} is not installed; `make setup CUDA=1` brings it, or set {CUDA_FOLDER_VARIABLE} to its folder")
-    })?)
+    })?)?;
+    compute_repeatably_in_fp32();
+    Ok(())
+}
+
+/// cuDNN would choose convolutions that add in the order in which threads finish, so that a training that is resumed would not give
+/// the bits of one that is not; and it would round the factors of an fp32 convolution to TF32's 10 bits. libtorch multiplies matrices
+/// in full fp32 of itself, and its own kernels for the layers of our networks add in a fixed order; what cuBLAS needs for that is in
+/// the environment that the coordinator gives to this process.
+fn compute_repeatably_in_fp32() {
+    #[expect(unsafe_code, reason = "functions of another language")]
+    // SAFETY: the names bind exactly these signatures in libtorch, a member function takes its object first, and the object lives as
+    // long as the process; the setters store a flag each.
+    unsafe {
+        let context = global_context();
+        set_deterministic_cudnn(context, true);
+        set_allow_tf32_cudnn(context, false);
+    }
 }
 
 /// Opens a library for the rest of the process, with its symbols visible to all others.
@@ -84,6 +114,23 @@ mod tests {
         assert_eq!(choose(Device::Cpu).unwrap(), tch::Device::Cpu);
         let chosen = name(choose(Device::Auto).unwrap());
         assert!(available().contains(&chosen));
+    }
+
+    #[test]
+    fn computing_repeatably_sets_what_libtorch_reads() {
+        #[expect(unsafe_code, reason = "functions of another language")]
+        unsafe extern "C" {
+            #[link_name = "_ZNK2at7Context18deterministicCuDNNEv"]
+            fn deterministic_cudnn(context: *const c_void) -> bool;
+            /// The second argument is a `std::optional` of a four-byte enum, here without a value.
+            #[link_name = "_ZNK2at7Context14allowTF32CuDNNESt8optionalINS_9Float32OpEE"]
+            fn allow_tf32_cudnn(context: *const c_void, operation: u64) -> bool;
+        }
+        compute_repeatably_in_fp32();
+        #[expect(unsafe_code, reason = "functions of another language")]
+        // SAFETY: as for the setters.
+        let (deterministic, tf32) = unsafe { (deterministic_cudnn(global_context()), allow_tf32_cudnn(global_context(), 0)) };
+        assert!(deterministic && !tf32);
     }
 
     #[test]

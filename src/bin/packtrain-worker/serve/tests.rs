@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::fixture;
+use crate::net::reference;
 
 /// A folder with packed images in it, and a folder for every job's outputs.
 struct Workshop {
@@ -46,7 +47,7 @@ impl Workshop {
         fs::create_dir_all(self.path(stage)).unwrap();
         let inputs: serde_json::Map<_, _> =
             inputs.iter().map(|(name, file)| (name.to_string(), json!({"file": self.path(file)}))).collect();
-        json!({"stage": stage, "spec": spec, "inputs": inputs, "out": self.path(stage), "seed": seed, "device": "cpu"})
+        json!({"stage": stage, "spec": spec, "inputs": inputs, "out": self.path(stage), "seed": seed, "device": device()})
     }
 
     fn train(&self, stage: &str, seed: u64, epochs: u32) -> Value {
@@ -60,6 +61,11 @@ impl Workshop {
         });
         self.job(stage, seed, spec, &[("train", "train.h5"), ("val", "val.h5"), ("mean", "mean.json")])
     }
+}
+
+/// Where the jobs run.
+fn device() -> String {
+    device::name(reference::device())
 }
 
 fn silent() -> Signals {
@@ -85,7 +91,7 @@ fn job_line(job: &Value) -> String {
 fn events_of(job: &Value) -> Vec<StageEvent> {
     let mut answers = answers(&job_line(job), &silent());
     let last = answers.pop();
-    assert!(matches!(&last, Some(FromWorker::Done { output }) if output.device.as_deref() == Some("cpu")), "{last:?}");
+    assert!(matches!(&last, Some(FromWorker::Done { output }) if output.device == Some(device())), "{last:?}");
     answers.into_iter().filter_map(|answer| if let FromWorker::Event { event } = answer { Some(event) } else { None }).collect()
 }
 

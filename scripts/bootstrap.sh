@@ -10,7 +10,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-torch_version=2.11.0
+. scripts/libtorch.sh
 python=${PYTHON:-python3}
 deps=.deps
 cuda=no
@@ -34,11 +34,6 @@ fetch() {
     "$python" scripts/unpack_wheel.py "$wheel" "$dest.partial" "$@"
     rm -rf "$deps/download"
     mv "$dest.partial" "$dest"
-}
-
-# The version that a libtorch folder's headers say it has.
-version_of() {
-    sed -n 's/^#define TORCH_VERSION_\(MAJOR\|MINOR\|PATCH\) \([0-9]*\)$/\2/p' "$1/include/torch/headeronly/version.h" 2>/dev/null | paste -sd .
 }
 
 link_existing() {

@@ -3,10 +3,10 @@
 PYTHON ?= python3
 PACKTRAIN := target/release/packtrain
 
-.PHONY: help tools setup build demo test lint clean
+.PHONY: help tools setup build demo test lint gpu-bundle gpu-check clean
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 tools:
 	@scripts/check-tools.sh "$(PYTHON)"
@@ -28,6 +28,13 @@ lint: setup ## check formatting, lints and, where cargo-deny is installed, depen
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed; dependencies not checked"; fi
+
+gpu-bundle: setup ## pack what gpu-check needs, for a machine without cargo
+	scripts/gpu-bundle.sh
+
+gpu-check: ## test and train on this machine's graphics card; without cargo, from what gpu-bundle packed
+	@if command -v cargo >/dev/null; then $(MAKE) gpu-bundle; elif [ ! -d target/gpu-check ]; then tar -C target -xzf target/gpu-check.tar.gz; fi
+	PYTHON="$(PYTHON)" target/gpu-check/gpu-check.sh
 
 clean: ## delete what was built; .deps/ and output/ stay
 	cargo clean

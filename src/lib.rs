@@ -26,7 +26,8 @@
 //! | `.packtrain/actions/<key>.json` | [`cache::ActionRecord`] |
 //! | `.packtrain/checkpoints/<key>.json` | [`cache::CheckpointRecord`] |
 //! | `.packtrain/index` | [`cache::Memo`] |
-//! | `.packtrain/work/…` | [`cache::ActionLock`] |
+//! | `.packtrain/work/…` | [`cache::ActionLock`], [`cache::Pins`] |
+//! | `.packtrain/lock` | [`cache::Stay`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |

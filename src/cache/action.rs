@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::cache::{Cache, CacheError, ObjectState, json};
 use crate::event::{Metric, StageOutput};
-use crate::key::{ActionKey, Digest, Fingerprint, StageId};
+use crate::key::{ActionKey, Digest, Fingerprint, StageId, TrajectoryKey};
 
 /// The version of the record's layout; a record of another version is a miss.
 const FORMAT: u32 = 1;
@@ -22,6 +23,12 @@ pub struct ActionRecord {
     /// In the order in which the stage reported them.
     pub metrics: Vec<Metric>,
     pub result: StageOutput,
+    /// The listings, in the store, of the folders of images among the inputs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listings: Vec<Digest>,
+    /// Of a training, the states on its way, whether or not they were kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub states: Vec<TrajectoryKey>,
     pub provenance: Provenance,
 }
 
@@ -48,15 +55,30 @@ pub struct Provenance {
 impl ActionRecord {
     /// A record of the present format.
     pub fn new(fingerprint: Fingerprint, outputs: BTreeMap<String, StoredFile>, provenance: Provenance) -> ActionRecord {
-        ActionRecord { format: FORMAT, fingerprint, outputs, metrics: Vec::new(), result: StageOutput::default(), provenance }
+        ActionRecord {
+            format: FORMAT,
+            fingerprint,
+            outputs,
+            metrics: Vec::new(),
+            result: StageOutput::default(),
+            listings: Vec::new(),
+            states: Vec::new(),
+            provenance,
+        }
+    }
+
+    /// The record in a file, if there is one of the present format.
+    pub(super) fn read(path: &Path) -> Result<Option<ActionRecord>, CacheError> {
+        let record: Option<ActionRecord> = json::read(path)?;
+        Ok(record.filter(|record| record.format == FORMAT))
     }
 }
 
 impl Cache {
     /// The record for a key, if there is one that can be read.
     pub fn action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
-        let record: Option<ActionRecord> = json::read(&self.action_path(key))?;
-        Ok(record.filter(|record| record.format == FORMAT && record.fingerprint.key() == *key))
+        let record = ActionRecord::read(&self.action_path(key))?;
+        Ok(record.filter(|record| record.fingerprint.key() == *key))
     }
 
     /// Publishes a record. Every object that it names must be in the store.
@@ -87,11 +109,11 @@ impl Cache {
         json::write(&self.heads_path(pipeline), heads)
     }
 
-    fn action_path(&self, key: &ActionKey) -> std::path::PathBuf {
+    fn action_path(&self, key: &ActionKey) -> PathBuf {
         self.root.join("actions").join(format!("{key}.json"))
     }
 
-    fn heads_path(&self, pipeline: &str) -> std::path::PathBuf {
+    fn heads_path(&self, pipeline: &str) -> PathBuf {
         self.root.join("heads").join(format!("{pipeline}.json"))
     }
 }

@@ -1,7 +1,7 @@
 //! Checkpoints: the state of a training by the key of its place on the trajectory.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,18 +20,24 @@ pub struct CheckpointRecord {
     pub object: Digest,
 }
 
+impl CheckpointRecord {
+    /// The record in a file, if there is one of the present format.
+    pub(super) fn read(path: &Path) -> Result<Option<CheckpointRecord>, CacheError> {
+        let record: Option<CheckpointRecord> = json::read(path)?;
+        Ok(record.filter(|record| record.format == FORMAT))
+    }
+}
+
 impl Cache {
     /// The checkpoint at this place, if there is one and it is sound.
     pub fn checkpoint(&self, key: &TrajectoryKey) -> Result<Option<CheckpointRecord>, CacheError> {
-        let record: Option<CheckpointRecord> = json::read(&self.checkpoint_path(key))?;
-        let record = record.filter(|record| record.format == FORMAT);
-        let Some(record) = record else { return Ok(None) };
+        let Some(record) = CheckpointRecord::read(&self.checkpoint_path(key))? else { return Ok(None) };
         let sound = self.store.state(&record.object, &self.memo)? == ObjectState::Sound;
         Ok(sound.then_some(record))
     }
 
     /// Moves a checkpoint's file into the store and names it by its place.
-    pub fn keep_checkpoint(&self, key: &TrajectoryKey, epoch: u32, file: &std::path::Path) -> Result<(), CacheError> {
+    pub fn keep_checkpoint(&self, key: &TrajectoryKey, epoch: u32, file: &Path) -> Result<(), CacheError> {
         let record = CheckpointRecord { format: FORMAT, epoch, object: self.store.insert(file, &self.memo)? };
         json::write(&self.checkpoint_path(key), &record)
     }

@@ -4,6 +4,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use crate::cache::stay::PINS;
 use crate::cache::{Cache, CacheError};
 use crate::key::ActionKey;
 
@@ -39,12 +40,12 @@ impl Cache {
         Ok(lock)
     }
 
-    /// Removes the scratch folders of processes that died.
+    /// Removes the scratch folders and the pins of processes that died.
     pub fn sweep(&self) -> Result<(), CacheError> {
         let work = self.root.join("work");
         for entry in fs::read_dir(&work).map_err(CacheError::io(&work))? {
             let path = entry.map_err(CacheError::io(&work))?.path();
-            if path.extension().is_some_and(|extension| extension == "lock") {
+            if path.extension().is_some_and(|extension| extension == "lock" || extension == PINS) {
                 sweep_one(&path)?;
             }
         }
@@ -72,7 +73,7 @@ fn sweep_one(path: &Path) -> Result<(), CacheError> {
 
 /// A lock file is removed by its holder; one who waited for it meanwhile holds a file that has no name any more, and
 /// begins again.
-fn acquire(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, CacheError> {
+pub(super) fn acquire(path: &Path, waiting: impl FnOnce(&str)) -> Result<File, CacheError> {
     let mut waiting = Some(waiting);
     loop {
         let file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(CacheError::io(path))?;

@@ -7,6 +7,7 @@
 mod action;
 mod checkpoints;
 mod error;
+mod gc;
 mod identity;
 mod json;
 mod listings;
@@ -14,6 +15,7 @@ mod locate;
 mod lock;
 mod memo;
 mod outputs;
+mod stay;
 mod store;
 
 use std::fs;
@@ -22,11 +24,13 @@ use std::path::{Path, PathBuf};
 pub use action::{ActionRecord, Provenance, StoredFile};
 pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
+pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates};
 pub use identity::FileIdentity;
 pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;
 pub use outputs::place;
+pub use stay::{Pins, Stay};
 pub use store::{ObjectState, ObjectStore};
 
 /// The cache of a project.

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
 
 use crate::cache::{CacheError, Memo};
 use crate::key::Digest;
@@ -12,6 +14,16 @@ use crate::key::Digest;
 #[derive(Debug)]
 pub struct ObjectStore {
     objects: PathBuf,
+}
+
+/// An object as the store's folders show it.
+#[derive(Debug)]
+pub(super) struct StoredObject {
+    pub(super) digest: Digest,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    /// Whether it has another name elsewhere, so that removing it here frees nothing.
+    pub(super) is_linked: bool,
 }
 
 /// What a look at an object found.
@@ -73,6 +85,27 @@ impl ObjectStore {
     /// The content of a small object; `None` if it is missing or damaged.
     pub fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         fs::read(self.path(digest)).ok().filter(|bytes| Digest::of_bytes(bytes) == *digest)
+    }
+
+    /// Every object, sound or not.
+    pub(super) fn all(&self) -> Result<Vec<StoredObject>, CacheError> {
+        let mut objects = Vec::new();
+        for entry in WalkDir::new(&self.objects).min_depth(2).max_depth(2) {
+            let entry = entry.map_err(|error| CacheError { path: self.objects.clone(), source: error.into() })?;
+            if let Some(digest) = self.digest_at(entry.path())
+                && let Ok(metadata) = entry.metadata()
+            {
+                let (size, is_linked) = (metadata.len(), metadata.nlink() > 1);
+                objects.push(StoredObject { digest, path: entry.into_path(), size, is_linked });
+            }
+        }
+        Ok(objects)
+    }
+
+    /// The digest that an object's path stands for; `None` if it is not the path of an object.
+    pub(super) fn digest_at(&self, path: &Path) -> Option<Digest> {
+        let name: String = path.strip_prefix(&self.objects).ok()?.iter().filter_map(|part| part.to_str()).collect();
+        name.parse().ok()
     }
 
     /// Takes a damaged object away, so that it is missing.

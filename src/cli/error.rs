@@ -1,6 +1,7 @@
 //! From the library's errors to what the user reads: the text, a hint, an exit code.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -25,6 +26,8 @@ pub(super) enum CommandError {
     Plan(#[from] PlanError),
     #[error("{0}")]
     Cache(#[from] CacheError),
+    #[error("there is no cache at {state}", state = state.display())]
+    NoCache { state: PathBuf },
     #[error(transparent)]
     Worker(#[from] WorkerError),
     #[error(transparent)]
@@ -59,6 +62,7 @@ impl CommandError {
     fn hint(&self) -> Option<&'static str> {
         match self {
             CommandError::Cache(_) => Some("`--state-dir FOLDER` puts the cache elsewhere"),
+            CommandError::NoCache { .. } => Some("go to a folder of the project, or name its cache with `--state-dir FOLDER`"),
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -71,7 +75,11 @@ impl CommandError {
             | CommandError::NothingChosen { .. }
             | CommandError::Selection(_)
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
-            CommandError::Plan(_) | CommandError::Cache(_) | CommandError::Output(_) | CommandError::Signal(_) => ExitCode::Storage,
+            CommandError::Plan(_)
+            | CommandError::Cache(_)
+            | CommandError::NoCache { .. }
+            | CommandError::Output(_)
+            | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,
         }
     }

@@ -1,5 +1,6 @@
 //! The commands: one file each. Errors become what the user reads here and nowhere else.
 
+mod cache;
 mod demo_data;
 mod error;
 mod exit_code;
@@ -52,6 +53,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Schema(schema::SchemaArgs),
+    Cache(cache::CacheArgs),
     DemoData(demo_data::DemoDataArgs),
 }
 
@@ -84,6 +86,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Validate(args)) => validate::run(&args),
         Some(Command::Graph(args)) => graph::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
+        Some(Command::Cache(args)) => cache::run(&args, global),
         Some(Command::DemoData(args)) => demo_data::run(&args),
         None => {
             write!(io::stdout(), "{}", Cli::command().render_help())?;

@@ -8,14 +8,14 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cache::Cache;
+use crate::cache::{ActionLock, Cache, Pins, Stay};
 use crate::event::{Metric, RunEvent, StageEvent, StageOutput};
 use crate::exec::capacity::Allotment;
 use crate::exec::checkpointing::Checkpointing;
 use crate::exec::publish::{Finished, publish};
-use crate::exec::scheduler::{Done, ExecError, Message};
+use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::worker;
-use crate::key::{Change, Fingerprint, StagePath};
+use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, GatheredInputs, decide};
 use crate::stage::{self, StageContext, StageError, StageJob, TimeLimit};
@@ -39,7 +39,7 @@ pub(super) struct Action<'a> {
 pub(super) struct Site<'a> {
     pub cache: &'a Cache,
     pub cancelled: &'a AtomicBool,
-    pub messages: Sender<Message>,
+    pub messages: Sender<Message<'a>>,
     /// All cores of the machine.
     pub cpus: usize,
 }
@@ -56,47 +56,63 @@ struct Attempt {
     job: StageJob,
     output: StageOutput,
     metrics: Vec<Metric>,
+    /// Of a training, the states on its way.
+    states: Vec<TrajectoryKey>,
     seconds: f64,
 }
 
 impl Action<'_> {
     /// Runs the stage, unless another process has run it meanwhile.
-    pub(super) fn run(self, allotment: &Allotment, site: &Site<'_>) -> Result<Done, ExecError> {
+    pub(super) fn run<'s>(self, allotment: &Allotment, site: &Site<'s>) -> Ended<'s> {
+        match site.cache.stay() {
+            Ok(stay) => Ended { result: self.run_staying(&stay, allotment, site), stay: Some(stay) },
+            Err(error) => Ended { result: Err(error.into()), stay: None },
+        }
+    }
+
+    /// The schedule has pinned what the stage needs.
+    fn run_staying(self, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Done, ExecError> {
         let holder = format!("process {} running stage {} of {}", std::process::id(), self.stage.id, self.place);
         let mut waited = false;
-        let mut lock = site.cache.lock(&self.fingerprint.key(), &holder, |holder| {
+        let waiting = |holder: &str| {
             waited = true;
             site.emit(RunEvent::StageWaiting { stage: self.path.clone(), holder: holder.to_owned() });
-        })?;
+        };
+        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
         if waited && let Decision::Hit(record) = decide(&self.fingerprint, &self.inputs, None, site.cache)? {
             return Ok(Done { record: *record, ran: None });
         }
         site.emit(RunEvent::StageStarted { stage: self.path.clone(), changes: self.changes.clone() });
+        let attempt = self.attempts(&mut lock, stay, allotment, site)?;
+        self.publish(attempt, site.cache)
+    }
+
+    /// Tries as often as the stage may be tried.
+    fn attempts(&self, lock: &mut ActionLock, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Attempt, ExecError> {
         let retries = self.stage.execution.retries;
         for retry in 1..=retries {
-            match self.attempt(lock.scratch(), allotment, site) {
+            match self.attempt(lock.scratch(), stay, allotment, site) {
                 Err(error) if !error.is_interruption() => {
                     self.say(StageEvent::Warning { message: format!("{error}; trying again ({retry} of {retries})") }, site);
                 }
-                ended => return self.publish(ended?, site.cache),
+                ended => return ended,
             }
             pause(site.cancelled)?;
             lock.empty_scratch()?;
         }
-        let ended = self.attempt(lock.scratch(), allotment, site)?;
-        self.publish(ended, site.cache)
+        self.attempt(lock.scratch(), stay, allotment, site)
     }
 
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
-        let Attempt { job, output, metrics, seconds } = attempt;
+        let Attempt { job, output, metrics, states, seconds } = attempt;
         let Action { place, fingerprint, inputs, .. } = self;
-        let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, seconds };
+        let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds };
         let (record, unstable_inputs) = publish(finished, cache)?;
         Ok(Done { record, ran: Some(unstable_inputs) })
     }
 
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
-    fn attempt(&self, out: &Path, allotment: &Allotment, site: &Site<'_>) -> Result<Attempt, ExecError> {
+    fn attempt(&self, out: &Path, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Attempt, ExecError> {
         let mut checkpoints = Checkpointing::of(self.stage, &self.fingerprint, site.cache)?;
         let job = StageJob {
             stage: self.stage.id.clone(),
@@ -108,6 +124,8 @@ impl Action<'_> {
             threads: (allotment.cpus < site.cpus).then_some(allotment.cpus),
             resume: checkpoints.as_ref().and_then(Checkpointing::resume),
         };
+        let states = checkpoints.as_ref().map(|checkpoints| checkpoints.states().to_vec()).unwrap_or_default();
+        let pins = Pins::default().with_states(&states);
         let started = Instant::now();
         let mut metrics = Vec::new();
         let mut hear = |said: StageEvent| {
@@ -125,8 +143,8 @@ impl Action<'_> {
         };
         let deadline = self.stage.execution.timeout.map(|TimeLimit(limit)| started + limit);
         let mut context = StageContext { emit: &mut hear, cancelled: site.cancelled, deadline };
-        let output = execute(&job, &mut context)?;
-        Ok(Attempt { job, output, metrics, seconds: started.elapsed().as_secs_f64() })
+        let output = stay.away(&pins, || execute(&job, &mut context))??;
+        Ok(Attempt { job, output, metrics, states, seconds: started.elapsed().as_secs_f64() })
     }
 
     fn say(&self, said: StageEvent, site: &Site<'_>) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::cache::{Cache, CacheError};
-use crate::key::Fingerprint;
+use crate::key::{Fingerprint, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::{PlanError, Trajectory};
 use crate::stage::StageSpec;
@@ -36,9 +36,15 @@ impl<'a> Checkpointing<'a> {
         self.resume.clone()
     }
 
+    /// The states of this training, kept or not.
+    pub(super) fn states(&self) -> &[TrajectoryKey] {
+        self.trajectory.keys()
+    }
+
     /// Keeps the state after an epoch, and drops the oldest one that is too many.
     pub(super) fn keep(&mut self, epoch: u32, file: &Path) -> Result<(), CacheError> {
         let Some(key) = self.trajectory.key(epoch) else { return Ok(()) };
+        let _stay = self.cache.stay()?;
         self.cache.keep_checkpoint(key, epoch, file)?;
         if self.lasting.contains(&epoch) {
             return Ok(());

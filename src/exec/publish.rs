@@ -7,7 +7,7 @@ use crate::artifact::{ArtifactError, Evaluation, FeaturesFile, History, ImagesFi
 use crate::cache::{ActionRecord, Cache, CacheError, Provenance, StoredFile};
 use crate::event::{Metric, StageOutput};
 use crate::exec::ExecError;
-use crate::key::Fingerprint;
+use crate::key::{Digest, Fingerprint, Listing, TrajectoryKey};
 use crate::plan::GatheredInputs;
 use crate::stage::{ArtifactType, OutputDecl, StageJob, StageSpec};
 
@@ -19,6 +19,8 @@ pub(super) struct Finished<'a> {
     pub(super) inputs: &'a GatheredInputs,
     pub(super) output: StageOutput,
     pub(super) metrics: Vec<Metric>,
+    /// Of a training, the states on its way.
+    pub(super) states: Vec<TrajectoryKey>,
     pub(super) seconds: f64,
 }
 
@@ -33,9 +35,8 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
     for output in job.spec.outputs() {
         outputs.insert(output.name.to_owned(), store(&output, &job.out, cache)?);
     }
-    for listing in finished.inputs.listings.values() {
-        cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo())?;
-    }
+    let store_listing = |listing: &Listing| cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo());
+    let listings: Vec<Digest> = finished.inputs.listings.values().map(store_listing).collect::<Result<_, CacheError>>()?;
     let provenance = Provenance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: finished.pipeline.to_owned(),
@@ -46,6 +47,8 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
     let mut record = ActionRecord::new(finished.fingerprint, outputs, provenance);
     record.metrics = finished.metrics;
     record.result = finished.output;
+    record.listings = listings;
+    record.states = finished.states;
     let unstable = finished.inputs.unstable();
     if unstable.is_empty() {
         cache.publish(&record)?;

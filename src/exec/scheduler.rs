@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use thiserror::Error;
 
-use crate::cache::{ActionRecord, Cache, CacheError, Project, place};
+use crate::cache::{ActionRecord, Cache, CacheError, Pins, Project, Stay, place};
 use crate::event::{RunEvent, RunOutcome, StageResult};
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
@@ -77,9 +77,16 @@ pub(super) struct Done {
 }
 
 /// What the threads of stages say.
-pub(super) enum Message {
+pub(super) enum Message<'a> {
     Event(RunEvent),
-    Ended(NodeId, Result<Done, ExecError>),
+    Ended(NodeId, Ended<'a>),
+}
+
+/// How a stage ended. What it made is safe from the garbage collection until the schedule has taken note of it.
+pub(super) struct Ended<'a> {
+    pub result: Result<Done, ExecError>,
+    #[expect(dead_code, reason = "held, not read")]
+    pub stay: Option<Stay<'a>>,
 }
 
 /// Runs the plans, which are those of one manifest's variants. The events tell everything but [`RunEvent::RunStarted`].
@@ -91,11 +98,12 @@ pub fn run(
     outside: &mut Outside<'_>,
 ) -> Result<RunOutcome, CacheError> {
     let started = Instant::now();
+    let stay = cache.stay()?;
     cache.sweep()?;
     let mut schedule = Schedule::new(plans, cache, project, options);
     let (messages, inbox) = channel();
     let site = Site { cache, cancelled: outside.cancelled, messages, cpus: schedule.capacity.cpus() };
-    thread::scope(|scope| schedule.go(scope, &site, &inbox, outside))?;
+    thread::scope(|scope| schedule.go(scope, &site, &stay, &inbox, outside))?;
     cache.memo().save()?;
     let outcome = schedule.outcome;
     (outside.emit)(RunEvent::RunFinished { outcome, seconds: started.elapsed().as_secs_f64() });
@@ -188,7 +196,8 @@ impl<'a> Schedule<'a> {
         &mut self,
         scope: &'scope Scope<'scope, '_>,
         site: &Site<'a>,
-        inbox: &Receiver<Message>,
+        stay: &Stay<'_>,
+        inbox: &Receiver<Message<'a>>,
         outside: &mut Outside<'_>,
     ) -> Result<(), CacheError>
     where
@@ -206,15 +215,9 @@ impl<'a> Schedule<'a> {
             if !self.is_running() {
                 return Ok(());
             }
-            // The site keeps a sender, so that the channel stays open.
-            while let Ok(message) = inbox.recv() {
-                match message {
-                    Message::Event(event) => (outside.emit)(event),
-                    Message::Ended(id, ended) => {
-                        self.end(id, ended, site.cache, outside);
-                        break;
-                    }
-                }
+            let pins = Pins::of_results(self.variants.iter().flat_map(|variant| variant.results.values()));
+            if let Some((id, ended)) = stay.away(&pins, || next_end(inbox, outside))? {
+                self.end(id, ended, site.cache, outside);
             }
         }
     }
@@ -285,11 +288,11 @@ impl<'a> Schedule<'a> {
     }
 
     /// A thread has ended.
-    fn end(&mut self, id: NodeId, ended: Result<Done, ExecError>, cache: &Cache, outside: &mut Outside<'_>) {
+    fn end(&mut self, id: NodeId, ended: Ended<'_>, cache: &Cache, outside: &mut Outside<'_>) {
         let Life::Running(Running { allotment, key, .. }) = &self.nodes[id].life else { return };
         let (allotment, key) = (*allotment, *key);
         self.capacity.give_back(&allotment);
-        match ended {
+        match ended.result {
             Ok(done) => {
                 self.succeeded.insert(key);
                 self.finish(id, done, cache, outside);
@@ -392,11 +395,21 @@ impl ExecError {
     }
 }
 
+/// Passes events on until a stage ends. The channel stays open as long as the schedule's own site has a sender.
+fn next_end<'a>(inbox: &Receiver<Message<'a>>, outside: &mut Outside<'_>) -> Option<(NodeId, Ended<'a>)> {
+    loop {
+        match inbox.recv().ok()? {
+            Message::Event(event) => (outside.emit)(event),
+            Message::Ended(id, ended) => return Some((id, ended)),
+        }
+    }
+}
+
 /// Runs a stage on a thread of its own. The thread outlives the stage's worker, which dies with it.
 fn start<'scope, 'a: 'scope>(id: NodeId, action: Box<Action<'a>>, allotment: Allotment, scope: &'scope Scope<'scope, '_>, site: Site<'a>) {
     scope.spawn(move || {
         let ended = catch_unwind(AssertUnwindSafe(|| action.run(&allotment, &site)));
-        let ended = ended.unwrap_or_else(|panic| Err(ExecError::Panic(panic_message(panic.as_ref()))));
+        let ended = ended.unwrap_or_else(|panic| Ended { result: Err(ExecError::Panic(panic_message(panic.as_ref()))), stay: None });
         // The schedule waits for every thread, so it listens.
         drop(site.messages.send(Message::Ended(id, ended)));
     });

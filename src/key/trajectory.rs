@@ -12,10 +12,11 @@
 //! | which checkpoints are kept | no | it changes no number |
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::key::{Digest, Fingerprint, Hasher};
+use crate::key::{Digest, Fingerprint, Hasher, ParseDigestError};
 
 const DOMAIN: &str = "packtrain trajectory 1";
 
@@ -39,6 +40,14 @@ impl TrajectoryKey {
 impl fmt::Display for TrajectoryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for TrajectoryKey {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<TrajectoryKey, ParseDigestError> {
+        text.parse().map(TrajectoryKey)
     }
 }
 

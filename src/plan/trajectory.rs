@@ -53,6 +53,11 @@ impl Trajectory {
         Ok(Some(Trajectory { keys, learning_rates }))
     }
 
+    /// The keys of the states after 0, 1, 2, … epochs.
+    pub fn keys(&self) -> &[TrajectoryKey] {
+        &self.keys
+    }
+
     /// The key of the state after some epochs; `None` past the end.
     pub fn key(&self, epoch: u32) -> Option<&TrajectoryKey> {
         self.keys.get(epoch as usize)

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
@@ -87,6 +88,21 @@ pub enum StageState {
     Failed,
     /// Not looked at, because an earlier stage did not finish or the run was stopped.
     NotRun,
+}
+
+/// When each action was last used by a run, by the records in a folder: that run's start. Records that cannot be read are passed
+/// over.
+pub fn last_uses(folder: &Path) -> io::Result<BTreeMap<ActionKey, Timestamp>> {
+    let mut uses: BTreeMap<ActionKey, Timestamp> = BTreeMap::new();
+    for entry in fs::read_dir(folder)? {
+        let Ok(record) = RunRecord::read(&entry?.path()) else { continue };
+        let Ok(started) = record.provenance.started.parse::<Timestamp>() else { continue };
+        for key in record.stages.iter().filter_map(|stage| stage.key) {
+            let last = uses.entry(key).or_insert(started);
+            *last = started.max(*last);
+        }
+    }
+    Ok(uses)
 }
 
 impl RunRecord {

@@ -9,6 +9,7 @@
 )]
 
 mod caching;
+mod gc;
 mod harness;
 mod readme;
 mod selecting;

@@ -166,6 +166,48 @@ fn which_states_are_kept_is_bounded_and_changes_no_result() {
     assert_eq!(project.run(&["small.yaml"]), "pack reused\ntrain reused\n");
 }
 
+fn collect(project: &Project, more: &[&str]) {
+    let output = project.packtrain(&[&["cache", "gc", "--older-than", "0d"], more].concat());
+    assert_eq!(output.code, 0, "{}", output.stderr);
+}
+
+/// The first run of a pipeline: nothing but the run itself says that it needs its images and its states.
+#[test]
+fn a_collection_beside_a_training_takes_nothing_from_it() {
+    let training = "    epochs: 12\n    checkpoints: { every: 2, keep: 9 }\n";
+    let whole = project(training);
+    trained_from(&whole, "small.yaml");
+    let project = project(training);
+    let mut coordinator = project.run_until(&["small.yaml"], "\"event\":\"epoch\",\"epoch\":5,");
+    collect(&project, &["--checkpoints", "none"]);
+    assert!(coordinator.try_wait().unwrap().is_none(), "the collection came too late to show anything");
+    coordinator.kill().unwrap();
+    coordinator.wait().unwrap();
+    let output = project.packtrain(&["run", "small.yaml"]);
+    assert_eq!(output.stages(), "pack reused\ntrain ran\n", "{}", output.stderr);
+    assert!(!output.stderr.contains("train  going on after epoch 0"), "{}", output.stderr);
+    assert!(output.stderr.contains("train  going on after epoch "), "{}", output.stderr);
+    assert_eq!(result(&project), result(&whole));
+}
+
+#[test]
+fn after_a_collection_a_training_goes_on_from_the_states_that_were_to_be_kept() {
+    let project = project("    epochs: 4\n    checkpoints: { every: 1, keep: 9 }\n");
+    trained_from(&project, "small.yaml");
+    collect(&project, &[]);
+    project.edit("small.yaml", "epochs: 4", "epochs: 3");
+    assert_eq!(trained_from(&project, "small.yaml"), 3, "all states of the latest training were kept");
+    project.edit("small.yaml", "epochs: 3", "epochs: 4");
+    project.run(&["small.yaml"]);
+    collect(&project, &["--checkpoints", "last"]);
+    project.edit("small.yaml", "epochs: 4", "epochs: 5");
+    assert_eq!(trained_from(&project, "small.yaml"), 4);
+    collect(&project, &["--checkpoints", "none"]);
+    assert_eq!(project.run(&["small.yaml"]), "pack reused\ntrain reused\n");
+    project.edit("small.yaml", "epochs: 5", "epochs: 6");
+    assert_eq!(trained_from(&project, "small.yaml"), 0);
+}
+
 #[test]
 fn a_damaged_checkpoint_is_passed_over() {
     let project = project("    epochs: 2\n");

@@ -106,6 +106,66 @@ fn ctrl_c_keeps_the_last_whole_epoch() {
     assert_eq!(result(&project), result(&whole));
 }
 
+/// Trains six epochs in one go, three and then six, killed, and interrupted; all must give the same. Returns the history.
+fn trains_alike_however_it_is_cut(training: &str) -> serde_json::Value {
+    let begin = |epochs: u32| {
+        let project = project(&format!("{training}    epochs: {epochs}\n    checkpoints: {{ every: 1 }}\n"));
+        if let Some(augment) = training.lines().find(|line| line.starts_with("    augment: ")) {
+            project.edit("small.yaml", &format!("{augment}\n"), "").edit("small.yaml", "    augment: { horizontal-flip: true }", augment);
+        }
+        project
+    };
+    let whole = begin(6);
+    assert_eq!(trained_from(&whole, "small.yaml"), 0);
+
+    let parts = begin(3);
+    trained_from(&parts, "small.yaml");
+    parts.edit("small.yaml", "epochs: 3", "epochs: 6");
+    assert_eq!(trained_from(&parts, "small.yaml"), 3);
+    assert_eq!(result(&parts), result(&whole), "three epochs, then six");
+
+    let killed = begin(6);
+    let mut coordinator = killed.run_until(&["small.yaml"], "\"event\":\"epoch\",\"epoch\":2,");
+    coordinator.kill().unwrap();
+    coordinator.wait().unwrap();
+    assert!(trained_from(&killed, "small.yaml") >= 1);
+    assert_eq!(result(&killed), result(&whole), "killed");
+
+    let interrupted = begin(6);
+    let mut coordinator = interrupted.run_until(&["small.yaml"], "\"event\":\"epoch\",\"epoch\":2,");
+    interrupt(&coordinator);
+    assert_eq!(coordinator.wait().unwrap().code(), Some(130));
+    assert!(trained_from(&interrupted, "small.yaml") >= 2);
+    assert_eq!(result(&interrupted), result(&whole), "interrupted");
+    serde_json::from_slice(&whole.read(HISTORY)).unwrap()
+}
+
+#[test]
+fn the_best_epoch_and_early_stopping_count_across_a_cut() {
+    let training = "    keep: { best: { metric: val-accuracy } }\n    early-stopping: { metric: val-accuracy, patience: 2 }\n";
+    let history = trains_alike_however_it_is_cut(training);
+    let epochs = history["epochs"].as_array().unwrap().len();
+    assert!((3..6).contains(&epochs), "it stopped early, and not at once: {epochs} epochs");
+}
+
+#[test]
+fn augmentation_goes_on_across_a_cut() {
+    trains_alike_however_it_is_cut(
+        "    augment: { rotation: 20, zoom: 0.15, shift: 0.2, shear: 0.15, horizontal-flip: true }\n    keep: best\n",
+    );
+}
+
+#[test]
+fn sixteen_bit_training_goes_on_across_a_cut() {
+    let whole = project("    precision: bf16\n    epochs: 2\n");
+    trained_from(&whole, "small.yaml");
+    let parts = project("    precision: bf16\n    epochs: 1\n");
+    trained_from(&parts, "small.yaml");
+    parts.edit("small.yaml", "epochs: 1", "epochs: 2");
+    assert_eq!(trained_from(&parts, "small.yaml"), 1);
+    assert_eq!(result(&parts), result(&whole));
+}
+
 fn interrupt(coordinator: &Child) {
     process::kill_process(Pid::from_child(coordinator), Signal::INT).unwrap();
 }

@@ -24,7 +24,7 @@ stages:
 fn a_reference_to_a_stage_is_its_main_output() {
     let pipeline = load(&format!("{PACK}\n  mean: {{ kind: compute-mean, images: pack }}\n"));
     let source = &pipeline.stages[1].inputs[0].source;
-    assert_eq!(*source, PipelineInputSource::Output { stage: "pack".parse().unwrap(), output: "train" });
+    assert_eq!(*source, PipelineInputSource::Output { stage: "pack".parse().unwrap(), output: "train".to_owned() });
 }
 
 #[test]

@@ -29,11 +29,11 @@ pub(super) struct Finished<'a> {
 pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRecord, Vec<PathBuf>), ExecError> {
     let job = finished.job;
     for output in job.spec.outputs() {
-        check(&job.spec, &output, &job.out.join(output.file))?;
+        check(&job.spec, &output, &job.out.join(&*output.file))?;
     }
     let mut outputs = BTreeMap::new();
     for output in job.spec.outputs() {
-        outputs.insert(output.name.to_owned(), store(&output, &job.out, cache)?);
+        outputs.insert(output.name.to_string(), store(&output, &job.out, cache)?);
     }
     let store_listing = |listing: &Listing| cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo());
     let listings: Vec<Digest> = finished.inputs.listings.values().map(store_listing).collect::<Result<_, CacheError>>()?;
@@ -57,9 +57,9 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
 }
 
 fn store(output: &OutputDecl, folder: &Path, cache: &Cache) -> Result<StoredFile, CacheError> {
-    let path = folder.join(output.file);
+    let path = folder.join(&*output.file);
     let size = std::fs::metadata(&path).map_err(|source| CacheError { path: path.clone(), source })?.len();
-    Ok(StoredFile { file: output.file.to_owned(), digest: cache.store().insert(&path, cache.memo())?, size })
+    Ok(StoredFile { file: output.file.to_string(), digest: cache.store().insert(&path, cache.memo())?, size })
 }
 
 /// A stage has only succeeded if every output that it declares is there and opens.
@@ -76,5 +76,5 @@ fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecE
             std::fs::metadata(path).map(drop).map_err(|source| ArtifactError::Io { path: path.to_owned(), source })
         }
     };
-    opened.map_err(|error| ExecError::Output { output: output.name.to_owned(), reason: error.to_string() })
+    opened.map_err(|error| ExecError::Output { output: output.name.to_string(), reason: error.to_string() })
 }

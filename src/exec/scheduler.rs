@@ -344,7 +344,7 @@ impl<'a> Schedule<'a> {
         let folder = self.project.output(&self.variants[variant].place, stage.id.as_str());
         let mut files = Vec::new();
         for output in stage.spec.outputs() {
-            if let Some(stored) = record.outputs.get(output.name) {
+            if let Some(stored) = record.outputs.get(&*output.name) {
                 let target = folder.join(&stored.file);
                 place(cache, &stored.digest, &target)?;
                 files.push(target);

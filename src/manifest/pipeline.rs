@@ -63,7 +63,7 @@ pub struct PipelineInput {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PipelineInputSource {
     /// An output of another stage of the pipeline, by its declared name.
-    Output { stage: StageId, output: &'static str },
+    Output { stage: StageId, output: String },
     /// A file from outside, absolute.
     File(PathBuf),
     /// A folder or an archive of images from outside, or a folder within an archive; absolute.

@@ -76,7 +76,7 @@ impl Resolver<'_> {
             self.problems.push(self.type_mismatch(input, node, id, output));
             return None;
         }
-        Some(PipelineInputSource::Output { stage: id.clone(), output: output.name })
+        Some(PipelineInputSource::Output { stage: id.clone(), output: output.name.to_string() })
     }
 
     fn type_mismatch(&self, input: &InputUse<'_>, node: &Node, id: &StageId, output: &OutputDecl) -> Diagnostic {
@@ -149,7 +149,7 @@ fn parameter_problem(stage: &StageNode, path: &str, message: &str) -> Diagnostic
 
 fn no_output(node: &Node, id: &StageId, name: Option<&str>, outputs: &[OutputDecl]) -> Diagnostic {
     let Some(name) = name else { return Diagnostic::of(node, format!("the stage `{id}` has no outputs")) };
-    let names = outputs.iter().map(|output| output.name);
+    let names = outputs.iter().map(|output| &*output.name);
     Diagnostic::of(node, format!("the stage `{id}` has no output `{name}`")).help(suggestion(name, names, "its outputs are"))
 }
 

@@ -51,7 +51,7 @@ fn node(stage: &PipelineStage, format: GraphFormat) -> String {
 fn edge(stage: &PipelineStage, input: &str, source: &PipelineInputSource, format: GraphFormat) -> String {
     let mut line = String::new();
     if let PipelineInputSource::Output { stage: from, output } = source {
-        let label = if input == *output { (*output).to_owned() } else { format!("{output} → {input}") };
+        let label = if input == output { output.clone() } else { format!("{output} → {input}") };
         let written = match format {
             GraphFormat::Mermaid => write!(line, "{from} -- \"{label}\" --> {}", stage.id),
             GraphFormat::Dot => write!(line, "\"{from}\" -> \"{}\" [label=\"{label}\"];", stage.id),

@@ -50,7 +50,7 @@ pub fn gather(
     for input in &stage.inputs {
         match &input.source {
             PipelineInputSource::Output { stage: from, output } => {
-                let Some(file) = upstream.get(from).and_then(|record| record.outputs.get(*output)) else { return Ok(None) };
+                let Some(file) = upstream.get(from).and_then(|record| record.outputs.get(output)) else { return Ok(None) };
                 gathered.digests.insert(input.name.clone(), file.digest);
                 gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&file.digest)));
             }

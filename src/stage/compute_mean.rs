@@ -36,7 +36,7 @@ impl ComputeMean {
     }
 
     pub(super) fn outputs(&self) -> Vec<OutputDecl> {
-        vec![OutputDecl { name: "mean", artifact: ArtifactType::Mean, file: "mean.json" }]
+        vec![OutputDecl::new("mean", ArtifactType::Mean, "mean.json")]
     }
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {

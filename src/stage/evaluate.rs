@@ -38,9 +38,9 @@ impl Evaluate {
 
     pub(super) fn outputs(&self) -> Vec<OutputDecl> {
         vec![
-            OutputDecl { name: "evaluation", artifact: ArtifactType::Evaluation, file: "evaluation.json" },
-            OutputDecl { name: "predictions", artifact: ArtifactType::Predictions, file: "predictions.csv" },
-            OutputDecl { name: "confusion", artifact: ArtifactType::Figure, file: "confusion.svg" },
+            OutputDecl::new("evaluation", ArtifactType::Evaluation, "evaluation.json"),
+            OutputDecl::new("predictions", ArtifactType::Predictions, "predictions.csv"),
+            OutputDecl::new("confusion", ArtifactType::Figure, "confusion.svg"),
         ]
     }
 

@@ -1,5 +1,7 @@
 //! `extract-features`: parameters, inputs and outputs. The worker does the work.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -107,15 +109,15 @@ impl PretrainedNetwork {
 }
 
 const OUTPUTS: [OutputDecl; 4] = [
-    OutputDecl { name: "features", artifact: ArtifactType::Features, file: "features.h5" },
-    OutputDecl { name: "train", artifact: ArtifactType::Features, file: "train.h5" },
-    OutputDecl { name: "val", artifact: ArtifactType::Features, file: "val.h5" },
-    OutputDecl { name: "test", artifact: ArtifactType::Features, file: "test.h5" },
+    OutputDecl::new("features", ArtifactType::Features, "features.h5"),
+    OutputDecl::new("train", ArtifactType::Features, "train.h5"),
+    OutputDecl::new("val", ArtifactType::Features, "val.h5"),
+    OutputDecl::new("test", ArtifactType::Features, "test.h5"),
 ];
 
 impl ExtractFeatures {
     /// Every set of images to run over: the input's name and the name of the output that it becomes.
-    pub fn sets(&self) -> Vec<(&'static str, &'static str)> {
+    pub fn sets(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         self.image_inputs().into_iter().map(|(input, _, output)| (input, output.name)).collect()
     }
 

@@ -109,7 +109,7 @@ impl StageJob {
         let outputs = self.spec.outputs();
         let output = outputs.iter().find(|output| output.name == name);
         output
-            .map(|output| self.out.join(output.file))
+            .map(|output| self.out.join(&*output.file))
             .ok_or_else(|| StageError::Invalid(format!("stage {} has no output `{name}`", self.stage)))
     }
 }

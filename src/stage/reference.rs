@@ -67,18 +67,24 @@ pub enum InputSource<'a> {
 }
 
 /// One output of a stage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputDecl {
     /// The name after the dot in `stage.output`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     pub artifact: ArtifactType,
     /// The file's name in the stage's folder.
-    pub file: &'static str,
+    pub file: Cow<'static, str>,
 }
 
 impl<'a> InputUse<'a> {
     pub(crate) fn reference(name: &'static str, reference: &'a Reference, accepts: &'static [ArtifactType]) -> Self {
         InputUse { name: Cow::Borrowed(name), source: InputSource::Reference(reference), accepts }
+    }
+}
+
+impl OutputDecl {
+    pub(crate) const fn new(name: &'static str, artifact: ArtifactType, file: &'static str) -> OutputDecl {
+        OutputDecl { name: Cow::Borrowed(name), artifact, file: Cow::Borrowed(file) }
     }
 }
 

@@ -33,7 +33,7 @@ pub fn run(spec: &ExtractFeatures, job: &StageJob, device: Device, context: &mut
     for (input, output) in spec.sets() {
         let source = ImageSource::open(job.file(input)?, extractor.size, extractor.normalization.clone())?;
         let plan = source.in_order(source.eval_view(extractor.view)?, spec.batch);
-        let mut writer = FeaturesWriter::create(&job.output(output)?, extractor.net.dimensions(), source.images().rows())?;
+        let mut writer = FeaturesWriter::create(&job.output(&output)?, extractor.net.dimensions(), source.images().rows())?;
         let activity = format!("extracting {output}");
         let inference = Inference { device, activity, forward: &|images| extractor.net.features(images) };
         inference.run(&source, &plan, context, |features| Ok(writer.append(features)?))?;

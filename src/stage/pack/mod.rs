@@ -264,7 +264,7 @@ impl Subset {
             Subset::Val => "val.h5",
             Subset::Test => "test.h5",
         };
-        OutputDecl { name: self.as_str(), artifact: ArtifactType::Images, file }
+        OutputDecl::new(self.as_str(), ArtifactType::Images, file)
     }
 }
 

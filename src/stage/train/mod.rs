@@ -130,10 +130,10 @@ impl Train {
 
     pub(super) fn outputs(&self) -> Vec<OutputDecl> {
         vec![
-            OutputDecl { name: "model", artifact: ArtifactType::Model, file: "model.safetensors" },
-            OutputDecl { name: "history", artifact: ArtifactType::History, file: "history.json" },
-            OutputDecl { name: "history-table", artifact: ArtifactType::Table, file: "history.csv" },
-            OutputDecl { name: "curves", artifact: ArtifactType::Figure, file: "curves.svg" },
+            OutputDecl::new("model", ArtifactType::Model, "model.safetensors"),
+            OutputDecl::new("history", ArtifactType::History, "history.json"),
+            OutputDecl::new("history-table", ArtifactType::Table, "history.csv"),
+            OutputDecl::new("curves", ArtifactType::Figure, "curves.svg"),
         ]
     }
 

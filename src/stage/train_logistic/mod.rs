@@ -67,7 +67,7 @@ impl TrainLogistic {
     }
 
     pub(super) fn outputs(&self) -> Vec<OutputDecl> {
-        vec![OutputDecl { name: "model", artifact: ArtifactType::Model, file: "model.safetensors" }]
+        vec![OutputDecl::new("model", ArtifactType::Model, "model.safetensors")]
     }
 
     pub(super) fn check(&self) -> Vec<ParameterProblem> {

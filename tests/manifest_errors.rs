@@ -175,7 +175,7 @@ stages:
     2 |   pack:
       |   ^^^^
       |
-      = help: the kinds are: `pack`, `compute-mean`, `extract-features`, `train`, `oversample-eval`, `evaluate`
+      = help: the kinds are: `pack`, `compute-mean`, `extract-features`, `train`, `oversample-eval`, `evaluate`, `command`
     "#);
 }
 
@@ -1581,6 +1581,183 @@ fn an_override_that_is_wrong_for_a_varied_parameter_is_shown_once() {
       |
     4 |   pack: { kind: pack, images: images, size: "${size}", fit: "${fit}" }
       |                                             --------- used here
+    "#);
+}
+
+#[test]
+fn a_placeholder_that_stands_for_nothing_names_the_nearest_one_that_does() {
+    let text = errors(
+        r#"
+stages:
+  clean:
+    kind: command
+    run: [python3, "{inputs.skript}", "{output.report}"]
+    inputs: { script: { file: labels.txt } }
+    outputs: { report: { file: report.txt } }
+    environment: { LIST: "{inputs.list}" }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `{inputs.skript}` stands for nothing
+     --> pipeline.yaml:4:20
+      |
+    4 |     run: [python3, "{inputs.skript}", "{output.report}"]
+      |                    ^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `inputs.script`?
+
+    error: `{output.report}` stands for nothing
+     --> pipeline.yaml:4:39
+      |
+    4 |     run: [python3, "{inputs.skript}", "{output.report}"]
+      |                                       ^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `outputs.report`?
+
+    error: `{inputs.list}` stands for nothing
+     --> pipeline.yaml:7:26
+      |
+    7 |     environment: { LIST: "{inputs.list}" }
+      |                          ^^^^^^^^^^^^^^^
+      |
+      = help: there are: `inputs.script`, `outputs.report`
+    "#);
+}
+
+#[test]
+fn the_parts_of_a_command_are_checked_as_all_others_are() {
+    let text = errors(
+        r#"
+stages:
+  clean:
+    kind: command
+    run: []
+    inputs: { Script: { fil: labels.txt }, folder: { folder: labels.txt }, other: { folder: image } }
+    outputs: { report: { file: ../report.txt, type: text } }
+    environment: { 2X: 1 }
+    pass-environment: [A B]
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `run` must have at least 1 items, not 0
+     --> pipeline.yaml:4:5
+      |
+    4 |     run: []
+      |     ^^^
+      |
+      = help: What is started.
+
+    error: a key of `inputs` cannot be `Script`
+     --> pipeline.yaml:5:15
+      |
+    5 |     inputs: { Script: { fil: labels.txt }, folder: { folder: labels.txt }, other: { folder: image } }
+      |               ^^^^^^
+      |
+      = help: A name has lower-case letters, digits and `-`, and begins with a letter.
+
+    error: unknown key `fil` in `Script`
+     --> pipeline.yaml:5:25
+      |
+    5 |     inputs: { Script: { fil: labels.txt }, folder: { folder: labels.txt }, other: { folder: image } }
+      |                         ^^^
+      |
+      = help: did you mean `file`?
+      = help: An input: `stage`, `stage.output`, or `{ file: path }` for a file from outside.
+      = help: An input: `stage`, `stage.output`, `{ file: path }` for a file from outside, or `{ folder: path }` for all files under a folder, hidden ones left out.
+
+    error: `file` cannot be `../report.txt`
+     --> pipeline.yaml:6:32
+      |
+    6 |     outputs: { report: { file: ../report.txt, type: text } }
+      |                                ^^^^^^^^^^^^^
+      |
+      = help: The file's name: letters, digits, `.`, `-` and `_`.
+
+    error: `type` cannot be `text`
+     --> pipeline.yaml:6:53
+      |
+    6 |     outputs: { report: { file: ../report.txt, type: text } }
+      |                                                     ^^^^
+      |
+      = help: it is one of: `images`, `features`, `mean`, `model`, `history`, `evaluation`, `predictions`, `table`, `figure`, `weights`, `file`
+
+    error: a key of `environment` cannot be `2X`
+     --> pipeline.yaml:7:20
+      |
+    7 |     environment: { 2X: 1 }
+      |                    ^^
+      |
+      = help: The name of a variable has letters, digits and `_`, and does not begin with a digit.
+
+    error: an item of `pass-environment` cannot be `A B`
+     --> pipeline.yaml:8:24
+      |
+    8 |     pass-environment: [A B]
+      |                        ^^^
+    "#);
+}
+
+#[test]
+fn a_command_s_inputs_are_followed() {
+    let text = errors(
+        r#"
+stages:
+  clean:
+    kind: command
+    run: "true"
+    inputs: { a: { folder: labels.txt }, b: { folder: image }, c: cleam.report, d: clean }
+    outputs: { report: { file: report.txt }, again: { file: report.txt } }
+    environment: { A: 1 }
+    pass-environment: [A]
+  mean: { kind: compute-mean, images: clean }
+"#,
+    );
+    assert_snapshot!(text, @r#"
+    error: `labels.txt` is a file, but a folder is needed here
+     --> pipeline.yaml:5:28
+      |
+    5 |     inputs: { a: { folder: labels.txt }, b: { folder: image }, c: cleam.report, d: clean }
+      |                            ^^^^^^^^^^
+
+    error: there is no folder `image`
+     --> pipeline.yaml:5:55
+      |
+    5 |     inputs: { a: { folder: labels.txt }, b: { folder: image }, c: cleam.report, d: clean }
+      |                                                       ^^^^^ that is [DIR]/image
+      |
+      = help: did you mean `images`?
+
+    error: there is no stage `cleam`
+     --> pipeline.yaml:5:67
+      |
+    5 |     inputs: { a: { folder: labels.txt }, b: { folder: image }, c: cleam.report, d: clean }
+      |                                                                   ^^^^^^^^^^^^
+      |
+      = help: did you mean `clean`?
+
+    error: the stage `clean` uses its own output
+     --> pipeline.yaml:5:84
+      |
+    5 |     inputs: { a: { folder: labels.txt }, b: { folder: image }, c: cleam.report, d: clean }
+      |                                                                                    ^^^^^
+
+    error: `report.txt` is the file of `report` already
+     --> pipeline.yaml:6:61
+      |
+    6 |     outputs: { report: { file: report.txt }, again: { file: report.txt } }
+      |                                                             ^^^^^^^^^^
+
+    error: `A` has a value in `environment` already; take it out of one of them
+     --> pipeline.yaml:8:5
+      |
+    8 |     pass-environment: [A]
+      |     ^^^^^^^^^^^^^^^^
+
+    error: `images` takes images, but `clean.report` is a file
+     --> pipeline.yaml:9:39
+      |
+    9 |   mean: { kind: compute-mean, images: clean }
+      |                                       ^^^^^
     "#);
 }
 

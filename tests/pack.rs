@@ -65,7 +65,7 @@ fn given(source: InputSource<'_>) -> JobInput {
         }
         InputSource::File(path) => JobInput::File(path.to_owned()),
         InputSource::Reference(Reference::File(path)) => JobInput::File(path.clone()),
-        InputSource::Reference(Reference::Output { .. }) => panic!("these tests have one stage"),
+        InputSource::Reference(Reference::Output { .. }) | InputSource::Folder(_) => panic!("`pack` has no such input"),
     }
 }
 

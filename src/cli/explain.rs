@@ -89,7 +89,8 @@ fn write_record(key: &ActionKey, record: &ActionRecord, out: &mut dyn Write) -> 
 
 fn write_change(change: &Change, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  - {change}")?;
-    if let Change::Files { diff: ListingDiff { added, removed, changed }, .. } = change {
+    if let Change::Images { diff, .. } | Change::Files { diff, .. } = change {
+        let ListingDiff { added, removed, changed } = diff;
         for (sign, paths) in [('+', added), ('-', removed), ('~', changed)] {
             for path in paths {
                 writeln!(out, "      {sign} {path}")?;

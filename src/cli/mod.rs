@@ -6,6 +6,7 @@ mod error;
 mod exit_code;
 mod explain;
 mod graph;
+mod guard;
 mod plan;
 mod project;
 mod run;
@@ -55,6 +56,8 @@ enum Command {
     Schema(schema::SchemaArgs),
     Cache(cache::CacheArgs),
     DemoData(demo_data::DemoDataArgs),
+    #[command(hide = true)]
+    Guard(guard::GuardArgs),
 }
 
 /// Parses the command line, runs the command, reports its error, and says with which code to exit.
@@ -88,6 +91,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Cache(args)) => cache::run(&args, global),
         Some(Command::DemoData(args)) => demo_data::run(&args),
+        Some(Command::Guard(args)) => guard::run(&args),
         None => {
             write!(io::stdout(), "{}", Cli::command().render_help())?;
             Ok(ExitCode::Usage)

@@ -14,11 +14,11 @@ use crate::exec::capacity::Allotment;
 use crate::exec::checkpointing::Checkpointing;
 use crate::exec::publish::{Finished, publish};
 use crate::exec::scheduler::{Done, Ended, ExecError, Message};
-use crate::exec::worker;
+use crate::exec::{command, worker};
 use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, GatheredInputs, decide};
-use crate::stage::{self, StageContext, StageError, StageJob, TimeLimit};
+use crate::stage::{self, StageContext, StageError, StageJob, StageSpec, TimeLimit};
 
 /// How long a stage that failed is left alone before it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -153,12 +153,11 @@ impl Action<'_> {
 }
 
 fn execute(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, ExecError> {
-    if job.spec.needs_worker() {
-        return Ok(worker::run(job, context)?);
-    }
-    match job.threads {
-        None => Ok(stage::run(job, context)?),
-        Some(threads) => {
+    match (&job.spec, job.threads) {
+        (StageSpec::Command(spec), _) => Ok(command::run(spec, job, context)?),
+        (spec, _) if spec.needs_worker() => Ok(worker::run(job, context)?),
+        (_, None) => Ok(stage::run(job, context)?),
+        (_, Some(threads)) => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
             let pool = pool.map_err(|error| StageError::Invalid(format!("{threads} threads could not be started: {error}")))?;
             Ok(pool.install(|| stage::run(job, context))?)

@@ -5,7 +5,7 @@ use std::thread::available_parallelism;
 
 use crate::exec::worker::worker_hello;
 use crate::manifest::PipelineStage;
-use crate::stage::{Device, MemorySize};
+use crate::stage::{Device, MemorySize, StageSpec};
 
 /// A stage on a GPU leaves the other cores to stages that pack; its own prepare its batches.
 const CPUS_BESIDE_GPU: usize = 4;
@@ -75,6 +75,7 @@ impl Capacity {
         }
         let cpus = match needs.cpus {
             Some(cpus) => cpus,
+            None if matches!(stage.spec, StageSpec::Command(_)) => 1,
             None if on_gpu => self.free.cpus.min(CPUS_BESIDE_GPU),
             None if stage.spec.needs_worker() => self.total.cpus,
             None => self.free.cpus,
@@ -168,7 +169,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::stage::{Execution, StageSpec};
+    use crate::stage::Execution;
 
     const GIB: u64 = 1 << 30;
 

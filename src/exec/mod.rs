@@ -5,9 +5,14 @@
 mod action;
 mod capacity;
 mod checkpointing;
+mod child;
+mod command;
+mod guard;
 mod publish;
 mod scheduler;
 mod worker;
 
+pub use command::CommandError;
+pub use guard::guard;
 pub use scheduler::{ExecError, Outside, RunOptions, run};
 pub use worker::{WorkerError, worker_hello};

@@ -1,6 +1,8 @@
 //! From a finished job to a cached result: outputs checked, inputs compared, objects stored, the record last.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::{ArtifactError, Evaluation, FeaturesFile, History, ImagesFile, Mean, ModelFile, OversampleEvaluation};
@@ -62,9 +64,31 @@ fn store(output: &OutputDecl, folder: &Path, cache: &Cache) -> Result<StoredFile
     Ok(StoredFile { file: output.file.to_string(), digest: cache.store().insert(&path, cache.memo())?, size })
 }
 
-/// A stage has only succeeded if every output that it declares is there and opens.
+/// A stage has only succeeded if every output that it declares is there, is its own, and opens.
 fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecError> {
-    let opened: Result<(), ArtifactError> = match output.artifact {
+    let name = || output.name.to_string();
+    let Ok(metadata) = std::fs::symlink_metadata(path) else {
+        return Err(ExecError::NoOutput { output: name(), file: output.file.to_string() });
+    };
+    if let Some(reason) = foreign(&metadata) {
+        return Err(ExecError::Output { output: name(), reason: format!("{} is {reason}", output.file) });
+    }
+    open(spec, output, path).map_err(|error| ExecError::Output { output: name(), reason: error.to_string() })
+}
+
+/// Why a file cannot be taken over. The store moves it and makes it read-only, and a command may have left anything there.
+fn foreign(metadata: &Metadata) -> Option<&'static str> {
+    match metadata.file_type() {
+        kind if kind.is_dir() => Some("a folder, not a file"),
+        kind if kind.is_symlink() => Some("a link; write a file instead"),
+        kind if !kind.is_file() => Some("no regular file"),
+        _ if metadata.nlink() > 1 => Some("another file too, by a hard link; write a file of its own"),
+        _ => None,
+    }
+}
+
+fn open(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ArtifactError> {
+    match output.artifact {
         ArtifactType::Images => ImagesFile::open(path).map(drop),
         ArtifactType::Features => FeaturesFile::open(path).map(drop),
         ArtifactType::Mean => Mean::read(path).map(drop),
@@ -72,9 +96,6 @@ fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecE
         ArtifactType::History => History::read(path).map(drop),
         ArtifactType::Evaluation if matches!(spec, StageSpec::OversampleEval(_)) => OversampleEvaluation::read(path).map(drop),
         ArtifactType::Evaluation => Evaluation::read(path).map(drop),
-        ArtifactType::Predictions | ArtifactType::Table | ArtifactType::Figure => {
-            std::fs::metadata(path).map(drop).map_err(|source| ArtifactError::Io { path: path.to_owned(), source })
-        }
-    };
-    opened.map_err(|error| ExecError::Output { output: output.name.to_string(), reason: error.to_string() })
+        ArtifactType::Predictions | ArtifactType::Table | ArtifactType::Figure | ArtifactType::File => Ok(()),
+    }
 }

@@ -20,6 +20,7 @@ use crate::cache::{ActionRecord, Cache, CacheError, Pins, Project, Stay, place};
 use crate::event::{RunEvent, RunOutcome, StageResult};
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
+use crate::exec::command::CommandError;
 use crate::exec::worker::WorkerError;
 use crate::key::{ActionKey, Change, StageId, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
@@ -49,6 +50,8 @@ pub enum ExecError {
     Stage(#[from] StageError),
     #[error(transparent)]
     Worker(#[from] WorkerError),
+    #[error(transparent)]
+    Command(#[from] CommandError),
     #[error("it failed as {stage} already: {reason}")]
     FailedBefore { stage: StagePath, reason: String },
     /// It is needed by a stage that was chosen, but was not chosen itself.
@@ -57,6 +60,8 @@ pub enum ExecError {
     /// The machine is too small.
     #[error("{0}")]
     NoRoom(String),
+    #[error("it did not write its output `{output}`: there is no {file}")]
+    NoOutput { output: String, file: String },
     /// The stage ended well but left something that is no artifact.
     #[error("its output `{output}` is not what it should be: {reason}")]
     Output { output: String, reason: String },
@@ -391,7 +396,12 @@ impl Variant<'_> {
 impl ExecError {
     /// Whether the user asked for it.
     pub(super) fn is_interruption(&self) -> bool {
-        matches!(self, ExecError::Stage(StageError::Interrupted) | ExecError::Worker(WorkerError::Interrupted))
+        matches!(
+            self,
+            ExecError::Stage(StageError::Interrupted)
+                | ExecError::Worker(WorkerError::Interrupted)
+                | ExecError::Command(CommandError::Stopped(StageError::Interrupted))
+        )
     }
 }
 

@@ -3,11 +3,10 @@
 //! The worker has its own process group, so that a Ctrl-C on the terminal reaches only the coordinator, which then asks
 //! the worker to stop. It is killed when this side lets go of it, and ends by itself when this process dies.
 
-use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 
 use crate::event::StageOutput;
+use crate::exec::child::{LastLines, describe, said};
 use crate::protocol::{FromWorker, Hello, PROTOCOL_VERSION, ToWorker};
 use crate::stage::{StageContext, StageError, StageJob};
 
@@ -28,9 +28,6 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// How long a worker may take to stop when asked to.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// Lines of standard error that are kept.
-const KEPT_LINES: usize = 40;
 
 /// Why a worker did not finish its job.
 #[derive(Debug, Error)]
@@ -184,26 +181,8 @@ fn read_messages(stdout: ChildStdout) -> Receiver<FromWorker> {
 
 fn keep_last_lines(stderr: ChildStderr) -> JoinHandle<String> {
     thread::spawn(move || {
-        let mut kept = VecDeque::new();
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if kept.len() == KEPT_LINES {
-                kept.pop_front();
-            }
-            kept.push_back(line);
-        }
-        Vec::from(kept).join("\n")
+        let mut kept = LastLines::default();
+        BufReader::new(stderr).lines().map_while(Result::ok).for_each(|line| kept.push(line));
+        kept.into_text()
     })
-}
-
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match status.signal() {
-        Some(9) => "killed by signal 9; if you did not do so, the system may have been out of memory".to_owned(),
-        Some(signal) => format!("killed by signal {signal}"),
-        None => status.to_string(),
-    }
-}
-
-fn said(stderr: &str) -> String {
-    if stderr.trim().is_empty() { String::new() } else { format!("; its last words:\n{}", stderr.trim_end()) }
 }

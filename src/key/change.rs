@@ -40,7 +40,12 @@ pub enum Change {
         old: Option<Digest>,
         new: Option<Digest>,
     },
-    /// The images of a folder.
+    /// The images of a folder or an archive.
+    Images {
+        name: String,
+        diff: ListingDiff,
+    },
+    /// The files of a folder.
     Files {
         name: String,
         diff: ListingDiff,
@@ -63,7 +68,8 @@ impl fmt::Display for Change {
             Change::Input { name, old: Some(_), new: Some(_) } => write!(f, "input `{name}` has other content"),
             Change::Input { name, old: None, .. } => write!(f, "input `{name}` is new"),
             Change::Input { name, new: None, .. } => write!(f, "input `{name}` is no longer given"),
-            Change::Files { name, diff } => write!(f, "input `{name}`: {diff}"),
+            Change::Images { name, diff } => write!(f, "input `{name}`: {}", diff.counts("image")),
+            Change::Files { name, diff } => write!(f, "input `{name}`: {}", diff.counts("file")),
             Change::Seed { old, new } => write!(f, "seed {} → {}", Shown(old), Shown(new)),
         }
     }
@@ -81,15 +87,13 @@ impl<T: fmt::Display> fmt::Display for Shown<'_, T> {
     }
 }
 
-impl fmt::Display for ListingDiff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ListingDiff {
+    /// How many files of each sort there are, `noun` being what a file is called: `2 images added, 1 image removed`.
+    fn counts(&self, noun: &str) -> String {
         let parts = [(&self.added, "added"), (&self.removed, "removed"), (&self.changed, "changed")];
-        let mut separator = "";
-        for (paths, what) in parts.into_iter().filter(|(paths, _)| !paths.is_empty()) {
-            let noun = if paths.len() == 1 { "image" } else { "images" };
-            write!(f, "{separator}{} {noun} {what}", paths.len())?;
-            separator = ", ";
-        }
-        Ok(())
+        let parts = parts.into_iter().filter(|(paths, _)| !paths.is_empty());
+        let count =
+            |(paths, what): (&Vec<String>, &str)| format!("{} {noun}{} {what}", paths.len(), if paths.len() == 1 { "" } else { "s" });
+        parts.map(count).collect::<Vec<_>>().join(", ")
     }
 }

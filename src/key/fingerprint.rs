@@ -9,6 +9,8 @@
 //! | the seed | for kinds that draw random numbers | another split, another initialisation |
 //! | where folders and the manifest lie, their dates | no | moving an experiment changes no number |
 //! | stage ids, pipeline name, description | no | names change no number |
+//! | a command's line, variables and file names | yes, as parameters | they say what it does |
+//! | variables passed through to a command | no | the user says so: they change no number |
 //! | device, thread count, the tool's build | no | provenance: kept in the action record |
 //!
 //! Versions of the encoding, in the domain tag:

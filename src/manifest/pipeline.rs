@@ -68,6 +68,8 @@ pub enum PipelineInputSource {
     File(PathBuf),
     /// A folder or an archive of images from outside, or a folder within an archive; absolute.
     ImageFolder(PathBuf),
+    /// A folder with files of any kind from outside, absolute.
+    Folder(PathBuf),
 }
 
 impl Pipeline {

@@ -11,14 +11,14 @@ use super::node::Node;
 use super::pipeline::{PipelineInput, PipelineInputSource, PipelineStage};
 use super::source::{Sources, normalize};
 use crate::key::StageId;
-use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, Reference, StageSpec};
+use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, ParameterProblem, Reference, StageSpec};
 
 /// Follows every input of every stage; the result is complete if no problem was added.
 pub(super) fn resolve(document: &Document, sources: &Sources, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
     let mut stages = Vec::new();
     for stage in &document.stages {
         let Some(spec) = &stage.spec else { continue };
-        problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, &problem.path, &problem.message)));
+        problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, problem)));
         let mut resolver = Resolver { document, stage, sources, problems };
         let inputs = spec.inputs().iter().filter_map(|input| resolver.input(input)).collect();
         stages.push(PipelineStage {
@@ -47,7 +47,8 @@ impl Resolver<'_> {
             InputSource::Reference(Reference::Output { stage, output }) => self.output(input, node, stage, output.as_deref()),
             InputSource::Reference(Reference::File(path)) => self.file(node.at("file"), path),
             InputSource::File(path) => self.file(node, path),
-            InputSource::ImageFolder(path) => self.folder(node, path),
+            InputSource::ImageFolder(path) => self.images(node, path),
+            InputSource::Folder(path) => self.folder(node.at("folder"), path),
         };
         source.map(|source| PipelineInput { name: input.name.clone().into_owned(), source })
     }
@@ -108,17 +109,30 @@ impl Resolver<'_> {
         None
     }
 
-    fn folder(&mut self, node: &Node, written: &Path) -> Option<PipelineInputSource> {
+    fn images(&mut self, node: &Node, written: &Path) -> Option<PipelineInputSource> {
         let path = normalize(&self.sources.get(node.base).folder.join(written));
         if ImageLocation::find(&path).is_some() {
             return Some(PipelineInputSource::ImageFolder(path));
         }
+        self.no_folder(node, written, &path);
+        None
+    }
+
+    fn folder(&mut self, node: &Node, written: &Path) -> Option<PipelineInputSource> {
+        let path = normalize(&self.sources.get(node.base).folder.join(written));
+        if path.is_dir() {
+            return Some(PipelineInputSource::Folder(path));
+        }
+        self.no_folder(node, written, &path);
+        None
+    }
+
+    fn no_folder(&mut self, node: &Node, written: &Path, path: &Path) {
         self.problems.push(if path.is_file() {
             wrong_thing(node, written, "file", "folder")
         } else {
-            self.missing(node, written, &path, "folder")
+            self.missing(node, written, path, "folder")
         });
-        None
     }
 
     /// Says how far the path exists.
@@ -141,10 +155,12 @@ fn parameter_name(text: &str) -> Option<&str> {
     text.trim_matches(['"', '\'']).strip_prefix("${")?.strip_suffix('}')
 }
 
-fn parameter_problem(stage: &StageNode, path: &str, message: &str) -> Diagnostic {
+fn parameter_problem(stage: &StageNode, problem: &ParameterProblem) -> Diagnostic {
+    let ParameterProblem { path, message, misspelt } = problem;
     let node = stage.node.at(path);
-    let title = if path.is_empty() { format!("the stage `{}`: {message}", stage.id) } else { message.to_owned() };
-    Diagnostic::of(node, title)
+    let title = if path.is_empty() { format!("the stage `{}`: {message}", stage.id) } else { message.clone() };
+    let meant = misspelt.as_ref().and_then(|slip| suggestion(&slip.name, slip.known.iter().map(String::as_str), "there are"));
+    Diagnostic::of(node, title).help(meant)
 }
 
 fn no_output(node: &Node, id: &StageId, name: Option<&str>, outputs: &[OutputDecl]) -> Diagnostic {
@@ -213,7 +229,12 @@ fn with_article(artifact: ArtifactType) -> String {
     match artifact {
         ArtifactType::Images | ArtifactType::Features | ArtifactType::Predictions | ArtifactType::Weights => artifact.as_str().to_owned(),
         ArtifactType::Evaluation => format!("an {}", artifact.as_str()),
-        ArtifactType::Mean | ArtifactType::Model | ArtifactType::History | ArtifactType::Table | ArtifactType::Figure => {
+        ArtifactType::Mean
+        | ArtifactType::Model
+        | ArtifactType::History
+        | ArtifactType::Table
+        | ArtifactType::Figure
+        | ArtifactType::File => {
             format!("a {}", artifact.as_str())
         }
     }

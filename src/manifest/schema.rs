@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use crate::stage::{ComputeMean, Evaluate, Execution, ExtractFeatures, OversampleEval, Pack, StageSpec, Train, TrainLogistic};
+use crate::stage::{Command, ComputeMean, Evaluate, Execution, ExtractFeatures, OversampleEval, Pack, StageSpec, Train, TrainLogistic};
 
 /// A stage as a manifest may write it. A kind has one form or, where `model` decides, several.
 pub(super) struct Form {
@@ -19,7 +19,7 @@ pub(super) struct Form {
 }
 
 /// Every form, in the order in which a reader would meet them.
-pub(super) const FORMS: [Form; 7] = [
+pub(super) const FORMS: [Form; 8] = [
     Form { kind: "pack", definition: reference::<Pack>, build: |json| build(json, StageSpec::Pack) },
     Form { kind: "compute-mean", definition: reference::<ComputeMean>, build: |json| build(json, StageSpec::ComputeMean) },
     Form { kind: "extract-features", definition: reference::<ExtractFeatures>, build: |json| build(json, StageSpec::ExtractFeatures) },
@@ -27,6 +27,7 @@ pub(super) const FORMS: [Form; 7] = [
     Form { kind: "train", definition: reference::<TrainLogistic>, build: |json| build(json, StageSpec::TrainLogistic) },
     Form { kind: "oversample-eval", definition: reference::<OversampleEval>, build: |json| build(json, StageSpec::OversampleEval) },
     Form { kind: "evaluate", definition: reference::<Evaluate>, build: |json| build(json, StageSpec::Evaluate) },
+    Form { kind: "command", definition: reference::<Command>, build: |json| build(json, StageSpec::Command) },
 ];
 
 /// Keys of a stage that are no parameters of its kind.

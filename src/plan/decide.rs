@@ -46,11 +46,12 @@ pub fn decide(
     Ok(Decision::Run(changes.into_iter().map(|change| by_file(change, inputs, cache)).collect()))
 }
 
-/// A change of a folder of images, told by its files where both listings are known.
+/// A change of a folder or an archive, told by its files where both listings are known.
 fn by_file(change: Change, inputs: &GatheredInputs, cache: &Cache) -> Change {
     let Change::Input { name, old: Some(old), new: Some(_) } = &change else { return change };
     let (Some(new), Some(old)) = (inputs.listings.get(name), read_listing(old, cache)) else { return change };
-    Change::Files { name: name.clone(), diff: new.diff_from(&old) }
+    let (name, diff) = (name.clone(), new.diff_from(&old));
+    if inputs.has_only_images(&name) { Change::Images { name, diff } } else { Change::Files { name, diff } }
 }
 
 fn read_listing(digest: &Digest, cache: &Cache) -> Option<Listing> {

@@ -67,6 +67,6 @@ impl<'a> Plan<'a> {
 pub fn upstream(stage: &PipelineStage) -> impl Iterator<Item = &StageId> {
     stage.inputs.iter().filter_map(|input| match &input.source {
         PipelineInputSource::Output { stage, .. } => Some(stage),
-        PipelineInputSource::File(_) | PipelineInputSource::ImageFolder(_) => None,
+        PipelineInputSource::File(_) | PipelineInputSource::ImageFolder(_) | PipelineInputSource::Folder(_) => None,
     })
 }

@@ -23,7 +23,7 @@ fn identity(stage: &PipelineStage, upstream: &BTreeMap<StageId, Digest>) -> Resu
     let source = |source: &PipelineInputSource| match source {
         PipelineInputSource::Output { stage, output } => json!({ "output": output, "of": upstream.get(stage).map(Digest::to_string) }),
         PipelineInputSource::File(path) => json!({ "file": path }),
-        PipelineInputSource::ImageFolder(path) => json!({ "folder": path }),
+        PipelineInputSource::ImageFolder(path) | PipelineInputSource::Folder(path) => json!({ "folder": path }),
     };
     let inputs: Vec<_> = stage.inputs.iter().map(|input| json!([input.name, source(&input.source)])).collect();
     let seed = stage.spec.uses_seed().then_some(stage.seed);

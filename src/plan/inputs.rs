@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::cache::{ActionRecord, Cache, CacheError, FileIdentity};
 use crate::key::{Digest, Listing, SourceFile, StageId};
 use crate::manifest::{PipelineInput, PipelineInputSource, PipelineStage};
-use crate::stage::{ImageLocation, JobInput, PackedLocation, StageError, list_images};
+use crate::stage::{ImageLocation, JobInput, PackedLocation, StageError, list_files, list_images};
 
 /// The inputs of one stage.
 #[derive(Debug, Default)]
@@ -19,10 +19,25 @@ pub struct GatheredInputs {
     pub digests: BTreeMap<String, Digest>,
     /// For the stage's job.
     pub job: BTreeMap<String, JobInput>,
-    /// Folders of images, whose digests are those of their listings.
+    /// What is in folders and archives, whose digests are those of their listings.
     pub listings: BTreeMap<String, Listing>,
+    /// The folders among them. Of an archive, its own identity tells whether it changed.
+    folders: BTreeMap<String, ListedFolder>,
     /// Files from outside with the identities that they had before they were read.
     pub identities: Vec<(PathBuf, FileIdentity)>,
+}
+
+/// A folder and which of its files count.
+#[derive(Debug)]
+struct ListedFolder {
+    root: PathBuf,
+    files: FolderFiles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum FolderFiles {
+    Images,
+    All,
 }
 
 /// Why it cannot be said what a stage would do.
@@ -56,6 +71,9 @@ pub fn gather(
             }
             PipelineInputSource::File(path) => gathered.add_file(stage, input, path, cache)?,
             PipelineInputSource::ImageFolder(root) => gathered.add_images(stage, input, root, cache)?,
+            PipelineInputSource::Folder(root) => {
+                gathered.add_folder(stage, input, ListedFolder { root: root.clone(), files: FolderFiles::All }, cache)?;
+            }
         }
     }
     Ok(Some(gathered))
@@ -63,22 +81,22 @@ pub fn gather(
 
 impl GatheredInputs {
     /// Files from outside that are no longer what they were when the inputs were gathered, and folders whose list of
-    /// images changed.
+    /// files changed.
     pub fn unstable(&self) -> Vec<PathBuf> {
         let changed = |(path, identity): &(PathBuf, FileIdentity)| FileIdentity::of(path).ok().as_ref() != Some(identity);
         let mut paths: Vec<PathBuf> = self.identities.par_iter().filter(|file| changed(file)).map(|(path, _)| path.clone()).collect();
-        for (name, listing) in &self.listings {
-            // Of an archive, its own identity tells.
-            if let Some(JobInput::Folder { root, .. }) = self.job.get(name)
-                && let Some(ImageLocation::Folder(root)) = ImageLocation::find(root)
-            {
-                let now = list_images(&root).unwrap_or_default();
-                if !now.iter().eq(listing.files().iter().map(|file| &file.path)) {
-                    paths.push(root.clone());
-                }
+        for (name, folder) in &self.folders {
+            let now = folder.list().unwrap_or_default();
+            if !self.listings.get(name).is_some_and(|listing| now.iter().eq(listing.files().iter().map(|file| &file.path))) {
+                paths.push(folder.root.clone());
             }
         }
         paths
+    }
+
+    /// Whether a folder's or an archive's files are images, whatever else may be there.
+    pub fn has_only_images(&self, input: &str) -> bool {
+        self.folders.get(input).is_none_or(|folder| folder.files == FolderFiles::Images)
     }
 
     fn add_file(&mut self, stage: &PipelineStage, input: &PipelineInput, path: &Path, cache: &Cache) -> Result<(), PlanError> {
@@ -90,26 +108,44 @@ impl GatheredInputs {
     }
 
     fn add_images(&mut self, stage: &PipelineStage, input: &PipelineInput, root: &Path, cache: &Cache) -> Result<(), PlanError> {
-        let (files, identities) = match ImageLocation::find(root) {
-            Some(ImageLocation::Packed(packed)) => packed_files(stage, &packed, cache)?,
-            _ => folder_files(stage, root, cache)?,
-        };
+        match ImageLocation::find(root) {
+            Some(ImageLocation::Packed(packed)) => self.add_listing(input, root, packed_files(stage, &packed, cache)?),
+            _ => self.add_folder(stage, input, ListedFolder { root: root.to_owned(), files: FolderFiles::Images }, cache)?,
+        }
+        Ok(())
+    }
+
+    fn add_folder(&mut self, stage: &PipelineStage, input: &PipelineInput, folder: ListedFolder, cache: &Cache) -> Result<(), PlanError> {
+        self.add_listing(input, &folder.root, folder_files(stage, &folder, cache)?);
+        self.folders.insert(input.name.clone(), folder);
+        Ok(())
+    }
+
+    fn add_listing(&mut self, input: &PipelineInput, root: &Path, (files, identities): FoundFiles) {
         let listing = Listing::new(files);
         self.digests.insert(input.name.clone(), listing.digest());
         self.job.insert(input.name.clone(), JobInput::Folder { root: root.to_owned(), files: listing.files().to_vec() });
         self.listings.insert(input.name.clone(), listing);
         self.identities.extend(identities);
-        Ok(())
     }
 }
 
-/// Image files, and the files on disk that were read for them.
+impl ListedFolder {
+    fn list(&self) -> Result<Vec<String>, StageError> {
+        match self.files {
+            FolderFiles::Images => list_images(&self.root),
+            FolderFiles::All => list_files(&self.root),
+        }
+    }
+}
+
+/// Files of a folder or an archive, and the files on disk that were read for them.
 type FoundFiles = (Vec<SourceFile>, Vec<(PathBuf, FileIdentity)>);
 
-fn folder_files(stage: &PipelineStage, root: &Path, cache: &Cache) -> Result<FoundFiles, PlanError> {
-    let paths = list_images(root).map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
+fn folder_files(stage: &PipelineStage, folder: &ListedFolder, cache: &Cache) -> Result<FoundFiles, PlanError> {
+    let paths = folder.list().map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
     let hash = |relative: String| {
-        let path = root.join(&relative);
+        let path = folder.root.join(&relative);
         let (digest, identity) = digest(stage, &path, cache)?;
         Ok((SourceFile { path: relative, digest }, (path, identity)))
     };

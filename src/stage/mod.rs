@@ -5,6 +5,7 @@
 //! [`StageSpec`] and each `match` on it is the registry.
 
 mod augment;
+mod command;
 mod compute_mean;
 mod evaluate;
 mod execution;
@@ -23,11 +24,13 @@ use serde_json::Value;
 
 pub use crate::event::{SkippedImage, StageOutput};
 pub use augment::{Augment, Shear};
+pub use command::{Command, CommandInput, CommandLine, CommandOutput, CommandOutputs, Word};
+pub(crate) use command::{INPUTS, TEMPORARY};
 pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use execution::{Execution, MemorySize, Needs, TimeLimit};
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
-pub use image_source::{ImageLocation, ImageReader, PackedLocation, list_images};
+pub use image_source::{ImageLocation, ImageReader, PackedLocation, list_files, list_images};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
@@ -49,6 +52,7 @@ pub enum StageSpec {
     TrainLogistic(TrainLogistic),
     OversampleEval(OversampleEval),
     Evaluate(Evaluate),
+    Command(Command),
 }
 
 /// A parameter with a value that cannot work, found without looking at any input.
@@ -58,11 +62,24 @@ pub struct ParameterProblem {
     pub path: String,
     /// What is wrong and what would be right.
     pub message: String,
+    /// The name that is wrong, where it may be a slip.
+    pub misspelt: Option<Misspelt>,
+}
+
+/// A name that is none of those that there are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misspelt {
+    pub name: String,
+    pub known: Vec<String>,
 }
 
 impl ParameterProblem {
     pub(crate) fn new(path: impl Into<String>, message: impl Into<String>) -> ParameterProblem {
-        ParameterProblem { path: path.into(), message: message.into() }
+        ParameterProblem { path: path.into(), message: message.into(), misspelt: None }
+    }
+
+    pub(crate) fn misspelt(self, name: &str, known: impl Iterator<Item = String>) -> ParameterProblem {
+        ParameterProblem { misspelt: Some(Misspelt { name: name.to_owned(), known: known.collect() }), ..self }
     }
 }
 
@@ -76,6 +93,7 @@ impl StageSpec {
             StageSpec::Train(_) | StageSpec::TrainLogistic(_) => "train",
             StageSpec::OversampleEval(_) => "oversample-eval",
             StageSpec::Evaluate(_) => "evaluate",
+            StageSpec::Command(_) => "command",
         }
     }
 
@@ -89,6 +107,7 @@ impl StageSpec {
             StageSpec::TrainLogistic(_) => 1,
             StageSpec::OversampleEval(_) => 2,
             StageSpec::Evaluate(_) => 2,
+            StageSpec::Command(_) => 1,
         }
     }
 
@@ -96,6 +115,7 @@ impl StageSpec {
     pub fn uses_seed(&self) -> bool {
         match self {
             StageSpec::Pack(_) | StageSpec::Train(_) => true,
+            StageSpec::Command(spec) => spec.uses_seed(),
             StageSpec::ComputeMean(_)
             | StageSpec::ExtractFeatures(_)
             | StageSpec::TrainLogistic(_)
@@ -104,7 +124,7 @@ impl StageSpec {
         }
     }
 
-    /// The parameters as the action key has them: defaults filled in, every input's place null, the kind left out.
+    /// The parameters as the action key has them: defaults filled in, every input's place null, what does not count left out.
     pub fn parameters(&self) -> Result<Value, serde_json::Error> {
         let mut parameters = serde_json::to_value(self)?;
         if let StageSpec::Train(spec) = self {
@@ -116,8 +136,9 @@ impl StageSpec {
             }
         }
         if let Value::Object(map) = &mut parameters {
-            map.shift_remove("kind");
-            map.shift_remove("checkpoints");
+            for key in ["kind", "checkpoints", "pass-environment"] {
+                map.shift_remove(key);
+            }
         }
         Ok(parameters)
     }
@@ -140,6 +161,7 @@ impl StageSpec {
             StageSpec::TrainLogistic(spec) => spec.inputs(),
             StageSpec::OversampleEval(spec) => spec.inputs(),
             StageSpec::Evaluate(spec) => spec.inputs(),
+            StageSpec::Command(spec) => spec.inputs(),
         }
     }
 
@@ -153,6 +175,7 @@ impl StageSpec {
             StageSpec::TrainLogistic(spec) => spec.outputs(),
             StageSpec::OversampleEval(spec) => spec.outputs(),
             StageSpec::Evaluate(spec) => spec.outputs(),
+            StageSpec::Command(spec) => spec.outputs(),
         }
     }
 
@@ -166,26 +189,28 @@ impl StageSpec {
             StageSpec::TrainLogistic(spec) => spec.check(),
             StageSpec::OversampleEval(spec) => spec.check(),
             StageSpec::Evaluate(spec) => spec.check(),
+            StageSpec::Command(spec) => spec.check(),
         }
     }
 
     /// Whether the work is done by the worker, the program that has libtorch.
     pub fn needs_worker(&self) -> bool {
         match self {
-            StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) => false,
+            StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) | StageSpec::Command(_) => false,
             StageSpec::Evaluate(spec) => spec.images.is_some(),
             StageSpec::ExtractFeatures(_) | StageSpec::Train(_) | StageSpec::OversampleEval(_) => true,
         }
     }
 }
 
-/// Runs a stage that needs no network, in this process.
+/// Runs a stage that needs neither a network nor a program, in this process.
 pub fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
     match &job.spec {
         StageSpec::Pack(spec) => pack::run(spec, job, context),
         StageSpec::ComputeMean(spec) => compute_mean::run(spec, job, context),
         StageSpec::TrainLogistic(spec) => train_logistic::run(spec, job, context),
         StageSpec::Evaluate(spec) if spec.features.is_some() => evaluate::run(job, context),
+        StageSpec::Command(_) => Err(StageError::Invalid(format!("stage {} is a program's to run", job.stage))),
         StageSpec::Evaluate(_) | StageSpec::ExtractFeatures(_) | StageSpec::Train(_) | StageSpec::OversampleEval(_) => {
             Err(StageError::Invalid(format!("stage {} is the worker's to run", job.stage)))
         }

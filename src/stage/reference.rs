@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::key::StageId;
 
 /// What a file that passes between stages holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ArtifactType {
     /// HDF5 with `images` u8 `[N,H,W,3]`.
@@ -35,6 +35,9 @@ pub enum ArtifactType {
     Figure,
     /// Weights made elsewhere, as safetensors with torchvision's tensor names.
     Weights,
+    /// Anything; only commands read it.
+    #[default]
+    File,
 }
 
 /// An input as written: `stage`, `stage.output` or `{ file: path }`.
@@ -52,7 +55,7 @@ pub struct InputUse<'a> {
     /// Its place in the stage, as dotted keys: `train`, `sources.val.images`.
     pub name: Cow<'static, str>,
     pub source: InputSource<'a>,
-    /// What it may hold; empty for a folder of images or a table, which no stage produces.
+    /// What it may hold; empty for a folder or a table, which no stage produces.
     pub accepts: &'static [ArtifactType],
 }
 
@@ -62,6 +65,8 @@ pub enum InputSource<'a> {
     Reference(&'a Reference),
     /// A folder of image files, searched recursively, or what holds them instead: see [`crate::stage::ImageLocation`].
     ImageFolder(&'a Path),
+    /// A folder with files of any kind, searched recursively.
+    Folder(&'a Path),
     /// A single file that is no artifact, such as a table of labels.
     File(&'a Path),
 }
@@ -89,6 +94,20 @@ impl OutputDecl {
 }
 
 impl ArtifactType {
+    pub const ALL: [ArtifactType; 11] = [
+        ArtifactType::Images,
+        ArtifactType::Features,
+        ArtifactType::Mean,
+        ArtifactType::Model,
+        ArtifactType::History,
+        ArtifactType::Evaluation,
+        ArtifactType::Predictions,
+        ArtifactType::Table,
+        ArtifactType::Figure,
+        ArtifactType::Weights,
+        ArtifactType::File,
+    ];
+
     /// The name for people, as in "`mean` is a mean, not images".
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,6 +121,7 @@ impl ArtifactType {
             ArtifactType::Table => "table",
             ArtifactType::Figure => "figure",
             ArtifactType::Weights => "weights",
+            ArtifactType::File => "file",
         }
     }
 }

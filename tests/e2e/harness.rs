@@ -65,7 +65,12 @@ impl Project {
 
     /// Runs `packtrain` in the project's folder.
     pub fn packtrain(&self, arguments: &[&str]) -> Output {
-        let output = self.command(arguments).output().unwrap();
+        self.packtrain_with(arguments, &[])
+    }
+
+    /// Runs `packtrain` with some environment variables.
+    pub fn packtrain_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+        let output = self.command(arguments).envs(variables.iter().copied()).output().unwrap();
         Output {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8(output.stdout).unwrap(),
@@ -80,12 +85,17 @@ impl Project {
 
     /// Starts `packtrain run --json` and returns when it has printed an event that contains `text`.
     pub fn run_until(&self, arguments: &[&str], text: &str) -> Child {
+        self.run_until_line(arguments, text).0
+    }
+
+    /// Like [`Project::run_until`]; gives the line with the event too.
+    pub fn run_until_line(&self, arguments: &[&str], text: &str) -> (Child, String) {
         let mut command = self.command(&[&["run", "--json"], arguments].concat());
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        assert!(lines.any(|line| line.contains(text)), "the run ended without an event that contains {text}");
+        let line = lines.find(|line| line.contains(text)).unwrap_or_else(|| panic!("the run ended without an event that contains {text}"));
         std::thread::spawn(move || lines.for_each(drop));
-        child
+        (child, line)
     }
 
     /// Runs the pipeline and returns what became of each stage, as `pack reused`, one a line.

@@ -9,6 +9,7 @@
 )]
 
 mod caching;
+mod command;
 mod gc;
 mod harness;
 mod readme;

@@ -123,7 +123,7 @@ fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, St
         StageSpec::ExtractFeatures(spec) => features::run(spec, job, device, context)?,
         StageSpec::OversampleEval(spec) => evaluate::run_oversample(spec, job, device, context)?,
         StageSpec::Evaluate(spec) if spec.images.is_some() => evaluate::run(spec, job, device, context)?,
-        StageSpec::Evaluate(_) | StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) => {
+        StageSpec::Evaluate(_) | StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) | StageSpec::Command(_) => {
             return Err(StageError::Invalid(format!("stage {} needs no worker", job.stage)));
         }
     }

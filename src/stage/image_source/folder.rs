@@ -1,4 +1,4 @@
-//! The image files of a folder, by name alone: nothing is opened.
+//! The files of a folder, by name alone: nothing is opened.
 
 use std::path::Path;
 
@@ -13,6 +13,15 @@ const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp",
 /// The images under a folder: paths relative to it with `/` between names, sorted. Hidden files and folders are passed
 /// over; links are followed. A name that is not UTF-8 is an error, because it could not be written into an artifact.
 pub fn list_images(root: &Path) -> Result<Vec<String>, StageError> {
+    list(root, is_image_name)
+}
+
+/// The files under a folder, listed as [`list_images`] does. What Python leaves beside its sources is passed over too.
+pub fn list_files(root: &Path) -> Result<Vec<String>, StageError> {
+    list(root, |path| path.components().all(|part| part.as_os_str() != "__pycache__"))
+}
+
+fn list(root: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, StageError> {
     let mut paths = Vec::new();
     let entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
     for entry in entries {
@@ -20,20 +29,14 @@ pub fn list_images(root: &Path) -> Result<Vec<String>, StageError> {
             let path = error.path().unwrap_or(root).to_owned();
             StageError::Io { path, source: error.into() }
         })?;
-        if entry.file_type().is_file() && is_image_name(entry.path()) {
-            paths.push(relative(root, entry.path())?);
+        let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
+        if entry.file_type().is_file() && is_wanted(inside) {
+            let not_utf8 = || StageError::Input { path: entry.path().to_owned(), reason: "its name is not UTF-8; rename it".to_owned() };
+            paths.push(inside.to_str().ok_or_else(not_utf8)?.to_owned());
         }
     }
     paths.sort_unstable();
     Ok(paths)
-}
-
-fn relative(root: &Path, path: &Path) -> Result<String, StageError> {
-    let inside = path.strip_prefix(root).unwrap_or(path);
-    inside
-        .to_str()
-        .map(str::to_owned)
-        .ok_or_else(|| StageError::Input { path: path.to_owned(), reason: "its name is not UTF-8; rename it".to_owned() })
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
@@ -57,13 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_are_listed_in_order_and_everything_else_is_passed_over() {
+    fn files_are_listed_in_order_hidden_ones_passed_over() {
         let folder = tempfile::tempdir().unwrap();
-        for file in ["b/2.JPEG", "b/10.jpg", "a.png", "notes.txt", ".hidden.jpg", ".git/x.jpg", "a/z.webp"] {
+        for file in ["b/2.JPEG", "b/10.jpg", "a.png", "notes.txt", ".hidden.jpg", ".git/x.jpg", "a/z.webp", "a/__pycache__/m.pyc"] {
             let path = folder.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
         }
         assert_eq!(list_images(folder.path()).unwrap(), ["a.png", "a/z.webp", "b/10.jpg", "b/2.JPEG"]);
+        assert_eq!(list_files(folder.path()).unwrap(), ["a.png", "a/z.webp", "b/10.jpg", "b/2.JPEG", "notes.txt"]);
     }
 }

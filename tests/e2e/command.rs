@@ -190,6 +190,28 @@ fn what_a_command_does_not_write_or_writes_wrongly_is_named() {
 }
 
 #[test]
+fn a_command_that_fails_once_is_tried_again() {
+    let project = shell("x");
+    let seen = project.path("seen").display().to_string();
+    project.edit("small.yaml", "\"x\"", &format!("\"echo x > left; test -e {seen} || {{ touch {seen}; exit 3; }}; ls > {{outputs.out}}\""));
+    project.edit("small.yaml", "    outputs", "    retries: 2\n    outputs");
+    let output = project.packtrain(&["run", "small.yaml"]);
+    assert_eq!((output.code, output.stages().as_str()), (0, "it ran\n"), "{}", output.stderr);
+    assert!(output.stderr.contains("failed: exit code 3; trying again (1 of 2)"), "{}", output.stderr);
+    let record = project.read("output/small/it/out.txt");
+    assert_eq!(String::from_utf8(record).unwrap().matches("left").count(), 1);
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_stopped_with_its_children() {
+    let project = shell("sleep 1000 & echo $! > pid; cp pid ../../../pid; wait");
+    project.edit("small.yaml", "    outputs", "    timeout: 0.5 s\n    outputs");
+    assert_eq!(failure(&project), "it  failed: it took longer than its `timeout` allows");
+    let child = String::from_utf8(project.read("pid")).unwrap().trim().parse().unwrap();
+    wait_until_gone(&[Pid::from_raw(child).unwrap()]);
+}
+
+#[test]
 fn a_command_s_output_is_typed_where_a_built_in_kind_takes_it() {
     let project = shell("x");
     project.edit(
@@ -221,7 +243,8 @@ stages:
   mean-of-original: { kind: compute-mean, images: pack }
 ",
     );
-    assert_eq!(project.run(&["small.yaml"]), "pack ran\ncopy ran\nmean ran\nmean-of-original reused\n");
+    let one_after_the_other = project.run(&["small.yaml", "--jobs", "1"]);
+    assert_eq!(one_after_the_other, "pack ran\ncopy ran\nmean ran\nmean-of-original reused\n");
     assert_eq!(project.read("output/small/copy/copy.h5"), project.read("output/small/pack/train.h5"));
     let graph = project.packtrain(&["graph", "small.yaml"]).stdout;
     assert!(graph.contains("pack -- \"train → inputs.images\" --> copy"), "{graph}");

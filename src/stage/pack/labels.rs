@@ -1,6 +1,6 @@
 //! The class name of every image of a folder, by the rule of the manifest.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
 
@@ -29,23 +29,25 @@ pub(super) fn class_names(labels: &Labels, folder: Folder<'_>) -> Result<Vec<Str
     }
 }
 
-/// Replaces class names by those that a table gives them.
+/// Replaces class names by those that a table gives them. Classes that would have the same name keep their own beside it, as the
+/// two cranes of ImageNet: `crane (n02012849)`, `crane (n03126707)`.
 pub(super) fn rename(names: &mut [Vec<String>], path: &Path) -> Result<(), StageError> {
     let text = fs::read_to_string(path).map_err(|source| StageError::Io { path: path.to_owned(), source })?;
     let lines = text.lines().filter_map(|line| line.split_once('\t').or_else(|| line.split_once(',')));
     let table: HashMap<&str, &str> = lines.map(|(name, readable)| (name.trim(), readable.trim())).collect();
-    let problem = |reason: String| StageError::Input { path: path.to_owned(), reason };
-    let mut classes = HashMap::new();
-    for name in names.iter_mut().flatten() {
-        let readable = table.get(name.as_str()).filter(|readable| !readable.is_empty());
-        let readable = *readable.ok_or_else(|| problem(format!("it has no name for the class {name}")))?;
-        let name = std::mem::replace(name, readable.to_owned());
-        let first = classes.entry(readable).or_insert_with(|| name.clone());
-        if *first != name {
-            let (first, second) = if *first < name { (&*first, &name) } else { (&name, &*first) };
-            return Err(problem(format!("the classes {first} and {second} are both called `{readable}`")));
-        }
+    let mut classes: HashMap<&str, BTreeSet<&str>> = HashMap::new();
+    for name in names.iter().flatten() {
+        let Some(readable) = table.get(name.as_str()).filter(|readable| !readable.is_empty()) else {
+            return Err(StageError::Input { path: path.to_owned(), reason: format!("it has no name for the class {name}") });
+        };
+        classes.entry(readable).or_default().insert(name);
     }
+    let new_name = |name: &String| match table[name.as_str()] {
+        readable if classes[readable].len() > 1 => format!("{readable} ({name})"),
+        readable => readable.to_owned(),
+    };
+    let new_names: Vec<Vec<String>> = names.iter().map(|names| names.iter().map(new_name).collect()).collect();
+    names.clone_from_slice(&new_names);
     Ok(())
 }
 
@@ -203,6 +205,7 @@ mod tests {
         let expected = [vec!["goldfish, Carassius auratus".to_owned(), "dog".into(), "dog".into()], vec!["Chihuahua".to_owned()]];
         assert_eq!(renamed(&["n01443537", "n02084071", "n02084071"]), Ok(expected));
         assert_eq!(renamed(&["n1"]), Err("TABLE: it has no name for the class n1".to_owned()));
-        assert_eq!(renamed(&["n9", "n02084071"]), Err("TABLE: the classes n02084071 and n9 are both called `dog`".to_owned()));
+        let expected = [vec!["dog (n9)".to_owned(), "dog (n02084071)".into()], vec!["Chihuahua".to_owned()]];
+        assert_eq!(renamed(&["n9", "n02084071"]), Ok(expected));
     }
 }

@@ -22,6 +22,8 @@ pub enum StageEvent {
         /// What is counted.
         unit: Unit,
     },
+    /// Means over the images of the epoch so far, told about once a second.
+    EpochSoFar { loss: f64, accuracy: f64 },
     /// An epoch of training is over.
     Epoch(EpochMetrics),
     /// The state after an epoch was written to a file in the job's folder, for the coordinator to keep.

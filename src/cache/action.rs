@@ -50,6 +50,18 @@ pub struct Provenance {
     /// When the stage ended, RFC 3339.
     pub finished: String,
     pub seconds: f64,
+    /// What it had to do in that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Effort>,
+}
+
+/// How much work a stage was, to tell how long another one of its kind will take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Effort {
+    /// The size of its data: images of folders, bytes of packed images and features.
+    pub amount: u64,
+    /// Epochs trained; 0 of a stage that does not train epoch by epoch.
+    pub epochs: u32,
 }
 
 impl ActionRecord {
@@ -79,6 +91,16 @@ impl Cache {
     pub fn action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
         let record = ActionRecord::read(&self.action_path(key))?;
         Ok(record.filter(|record| record.fingerprint.key() == *key))
+    }
+
+    /// Every record that can be read, in no order.
+    pub fn actions(&self) -> Result<Vec<ActionRecord>, CacheError> {
+        let folder = self.root.join("actions");
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&folder).map_err(CacheError::io(&folder))? {
+            records.extend(ActionRecord::read(&entry.map_err(CacheError::io(&folder))?.path())?);
+        }
+        Ok(records)
     }
 
     /// Publishes a record. Every object that it names must be in the store.

@@ -21,7 +21,7 @@ mod store;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use action::{ActionRecord, Provenance, StoredFile};
+pub use action::{ActionRecord, Effort, Provenance, StoredFile};
 pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
 pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates};

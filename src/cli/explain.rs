@@ -45,7 +45,7 @@ pub(super) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, Comma
 }
 
 fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<(), CommandError> {
-    let Forecast { stage, kind, outlook } = forecast;
+    let Forecast { stage, kind, outlook, estimated_seconds } = forecast;
     match outlook {
         Outlook::Reuse { key, .. } => {
             writeln!(out, "{stage} ({kind}) will be reused: nothing that its result depends on has changed.")?;
@@ -58,6 +58,9 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
             changes.iter().try_for_each(|change| write_change(change, out))?;
             if let Some(training) = training {
                 writeln!(out, "  {training}")?;
+            }
+            if let Some(seconds) = estimated_seconds {
+                writeln!(out, "  it takes about {}, going by what was run before", report::seconds(*seconds))?;
             }
         }
         Outlook::Unknown { until } => {

@@ -39,13 +39,16 @@ pub(super) fn print(plans: &[Plan<'_>], cache: &Cache, json: bool) -> Result<Exi
         writeln!(out)?;
     } else {
         write!(out, "{}", table(&forecasts))?;
+        if let Some(total) = total(&forecasts) {
+            writeln!(out, "\n{total}")?;
+        }
     }
     Ok(ExitCode::Success)
 }
 
 fn table(forecasts: &[Forecast]) -> Table {
-    let mut table = Table::with_header(["stage", "kind", "will", "why"]);
-    for Forecast { stage, kind, outlook } in forecasts {
+    let mut table = Table::with_header(["stage", "kind", "will", "takes", "why"]);
+    for Forecast { stage, kind, outlook, estimated_seconds } in forecasts {
         let (will, why) = match outlook {
             Outlook::Reuse { .. } => ("be reused", String::new()),
             Outlook::Run { changes, training: None } => ("run", write_changes(changes)),
@@ -57,7 +60,34 @@ fn table(forecasts: &[Forecast]) -> Table {
                 ("be decided", format!("unknown until {} {have} run", report::list(until)))
             }
         };
-        table.push([stage.to_string(), (*kind).to_owned(), will.to_owned(), why]);
+        let takes = match (outlook, estimated_seconds) {
+            (Outlook::Unknown { .. }, Some(seconds)) => format!("0 or {}", report::seconds(*seconds)),
+            (_, Some(seconds)) => format!("about {}", report::seconds(*seconds)),
+            (Outlook::Run { .. }, None) => "not known".to_owned(),
+            _ => String::new(),
+        };
+        table.push([stage.to_string(), (*kind).to_owned(), will.to_owned(), takes, why]);
     }
     table
+}
+
+/// How long all of it takes, if anything is known of it.
+fn total(forecasts: &[Forecast]) -> Option<String> {
+    let sum = |chosen: fn(&Outlook) -> bool| -> f64 {
+        forecasts
+            .iter()
+            .filter(|forecast| chosen(&forecast.outlook))
+            .filter_map(|forecast| forecast.estimated_seconds)
+            .fold(0.0, |sum, seconds| sum + seconds)
+    };
+    let (sure, at_most) = (sum(|outlook| matches!(outlook, Outlook::Run { .. })), sum(|_| true));
+    let open = forecasts.iter().any(|Forecast { outlook, estimated_seconds, .. }| {
+        matches!(outlook, Outlook::Run { .. } | Outlook::Unknown { .. }) && estimated_seconds.is_none()
+    });
+    let besides = if open { ", besides the stages of which nothing is known" } else { "" };
+    match (sure > 0.0, at_most > sure) {
+        (false, false) => None,
+        (true, false) => Some(format!("about {} of work{besides}", report::seconds(sure))),
+        (_, true) => Some(format!("from {} to {} of work{besides}", report::seconds(sure), report::seconds(at_most))),
+    }
 }

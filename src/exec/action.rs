@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cache::{ActionLock, Cache, Pins, Stay};
+use crate::cache::{ActionLock, Cache, Effort, Pins, Stay};
 use crate::event::{Metric, RunEvent, StageEvent, StageOutput};
 use crate::exec::capacity::Allotment;
 use crate::exec::checkpointing::Checkpointing;
@@ -59,6 +59,7 @@ struct Attempt {
     /// Of a training, the states on its way.
     states: Vec<TrajectoryKey>,
     seconds: f64,
+    epochs: u32,
 }
 
 impl Action<'_> {
@@ -79,7 +80,7 @@ impl Action<'_> {
             site.emit(RunEvent::StageWaiting { stage: self.path.clone(), holder: holder.to_owned() });
         };
         let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
-        if waited && let Decision::Hit(record) = decide(&self.fingerprint, &self.inputs, None, site.cache)? {
+        if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
             return Ok(Done { record: *record, ran: None });
         }
         site.emit(RunEvent::StageStarted { stage: self.path.clone(), changes: self.changes.clone() });
@@ -104,9 +105,10 @@ impl Action<'_> {
     }
 
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
-        let Attempt { job, output, metrics, states, seconds } = attempt;
-        let Action { place, fingerprint, inputs, .. } = self;
-        let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds };
+        let Attempt { job, output, metrics, states, seconds, epochs } = attempt;
+        let Action { stage, place, fingerprint, inputs, .. } = self;
+        let effort = Effort { amount: inputs.amount(stage), epochs };
+        let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
         Ok(Done { record, ran: Some(unstable_inputs) })
     }
@@ -127,10 +129,11 @@ impl Action<'_> {
         let states = checkpoints.as_ref().map(|checkpoints| checkpoints.states().to_vec()).unwrap_or_default();
         let pins = Pins::default().with_states(&states);
         let started = Instant::now();
-        let mut metrics = Vec::new();
+        let (mut metrics, mut epochs) = (Vec::new(), 0);
         let mut hear = |said: StageEvent| {
             match (&said, &mut checkpoints) {
                 (StageEvent::Metric { name, value }, _) => metrics.push(Metric { name: name.clone(), value: *value }),
+                (StageEvent::Epoch(_), _) => epochs += 1,
                 (StageEvent::Checkpoint { epoch, file }, Some(checkpoints)) => {
                     if let Err(error) = checkpoints.keep(*epoch, &job.out.join(file)) {
                         let message = format!("the state after epoch {epoch} could not be kept: {error}");
@@ -144,7 +147,7 @@ impl Action<'_> {
         let deadline = self.stage.execution.timeout.map(|TimeLimit(limit)| started + limit);
         let mut context = StageContext { emit: &mut hear, cancelled: site.cancelled, deadline };
         let output = stay.away(&pins, || execute(&job, &mut context))??;
-        Ok(Attempt { job, output, metrics, states, seconds: started.elapsed().as_secs_f64() })
+        Ok(Attempt { job, output, metrics, states, seconds: started.elapsed().as_secs_f64(), epochs })
     }
 
     fn say(&self, said: StageEvent, site: &Site<'_>) {

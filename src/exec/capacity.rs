@@ -169,6 +169,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::manifest::Written;
     use crate::stage::Execution;
 
     const GIB: u64 = 1 << 30;
@@ -180,7 +181,7 @@ mod tests {
     fn stage(spec: Value, needs: Value) -> PipelineStage {
         let spec: StageSpec = serde_json::from_value(spec).unwrap();
         let execution: Execution = serde_json::from_value(json!({ "needs": needs })).unwrap();
-        PipelineStage { id: "stage".parse().unwrap(), spec, seed: 0, execution, inputs: Vec::new() }
+        PipelineStage { id: "stage".parse().unwrap(), spec, seed: 0, execution, written: Written::default(), inputs: Vec::new() }
     }
 
     fn mean(needs: Value) -> PipelineStage {

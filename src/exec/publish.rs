@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::artifact::{ArtifactError, Evaluation, FeaturesFile, History, ImagesFile, Mean, ModelFile, OversampleEvaluation};
-use crate::cache::{ActionRecord, Cache, CacheError, Provenance, StoredFile};
+use crate::cache::{ActionRecord, Cache, CacheError, Effort, Provenance, StoredFile};
 use crate::event::{Metric, StageOutput};
 use crate::exec::ExecError;
 use crate::key::{Digest, Fingerprint, Listing, TrajectoryKey};
@@ -24,6 +24,7 @@ pub(super) struct Finished<'a> {
     /// Of a training, the states on its way.
     pub(super) states: Vec<TrajectoryKey>,
     pub(super) seconds: f64,
+    pub(super) effort: Effort,
 }
 
 /// Stores the outputs and publishes the record. The second value lists the inputs that changed while the stage ran; if
@@ -45,6 +46,7 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
         stage: job.stage.clone(),
         finished: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         seconds: finished.seconds,
+        effort: Some(finished.effort),
     };
     let mut record = ActionRecord::new(finished.fingerprint, outputs, provenance);
     record.metrics = finished.metrics;

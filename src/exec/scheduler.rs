@@ -280,7 +280,7 @@ impl<'a> Schedule<'a> {
             Decision::Run(vec![Change::Forced])
         } else {
             let earlier = variant.heads.get(&stage.id).map(|key| cache.action(key)).transpose()?.flatten();
-            decide(&fingerprint, &inputs, earlier.as_ref(), cache)?
+            decide(stage, &fingerprint, &inputs, earlier.as_ref(), cache)?
         };
         match decision {
             Decision::Hit(record) => Ok(Next::Reuse(*record)),

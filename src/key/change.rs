@@ -33,6 +33,9 @@ pub enum Change {
         path: String,
         old: Option<Value>,
         new: Option<Value>,
+        /// Where the new value is written.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Place>,
     },
     /// The content of an input; `None` where it was or is not given.
     Input {
@@ -64,7 +67,10 @@ impl fmt::Display for Change {
             Change::Lost { output } => write!(f, "its earlier output `{output}` is gone or damaged"),
             Change::Kind { old, new } => write!(f, "kind {old} → {new}"),
             Change::Version { old, new } => write!(f, "packtrain's version of this kind {old} → {new}"),
-            Change::Parameter { path, old, new } => write!(f, "{path} {} → {}", Shown(old), Shown(new)),
+            Change::Parameter { path, old, new, place } => {
+                write!(f, "{path} {} → {}", Shown(old), Shown(new))?;
+                place.as_ref().map_or(Ok(()), |place| write!(f, " ({place})"))
+            }
             Change::Input { name, old: Some(_), new: Some(_) } => write!(f, "input `{name}` has other content"),
             Change::Input { name, old: None, .. } => write!(f, "input `{name}` is new"),
             Change::Input { name, new: None, .. } => write!(f, "input `{name}` is no longer given"),
@@ -72,6 +78,23 @@ impl fmt::Display for Change {
             Change::Files { name, diff } => write!(f, "input `{name}`: {}", diff.counts("file")),
             Change::Seed { old, new } => write!(f, "seed {} → {}", Shown(old), Shown(new)),
         }
+    }
+}
+
+/// A place in a text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// As the user would write it, or `command line`.
+    pub file: String,
+    /// Counted from 1.
+    pub line: usize,
+    /// In characters, counted from 1.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
 }
 

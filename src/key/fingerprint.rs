@@ -115,7 +115,7 @@ fn change(fact: &Fact, old: Option<&Value>, new: Option<&Value>) -> Change {
     match fact {
         Fact::Kind => Change::Kind { old: text(old), new: text(new) },
         Fact::Version => Change::Version { old: text(old), new: text(new) },
-        Fact::Parameter(path) => Change::Parameter { path: path.clone(), old: old.cloned(), new: new.cloned() },
+        Fact::Parameter(path) => Change::Parameter { path: path.clone(), old: old.cloned(), new: new.cloned(), place: None },
         Fact::Input(name) => Change::Input { name: name.clone(), old: digest(old), new: digest(new) },
         Fact::Seed => Change::Seed { old: old.and_then(Value::as_u64), new: new.and_then(Value::as_u64) },
     }
@@ -183,8 +183,8 @@ mod tests {
         let expected = [
             Change::Kind { old: "pack".into(), new: "train".into() },
             Change::Version { old: "1".into(), new: "2".into() },
-            Change::Parameter { path: "gone".into(), old: Some(json!(true)), new: None },
-            Change::Parameter { path: "lr".into(), old: Some(json!(0.1)), new: Some(json!(0.2)) },
+            Change::Parameter { path: "gone".into(), old: Some(json!(true)), new: None, place: None },
+            Change::Parameter { path: "lr".into(), old: Some(json!(0.1)), new: Some(json!(0.2)), place: None },
             Change::Input { name: "images".into(), old: x, new: None },
             Change::Input { name: "val".into(), old: None, new: x },
             Change::Seed { old: Some(1), new: None },

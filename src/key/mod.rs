@@ -9,7 +9,7 @@ mod id;
 mod trajectory;
 mod tree;
 
-pub use change::Change;
+pub use change::{Change, Place};
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use fingerprint::{ActionKey, Fingerprint};
 pub use id::{StageId, StageIdError, StagePath, VariantName};

@@ -3,6 +3,7 @@
 //! The only user of the rendering library. Knows nothing of what is checked.
 
 use std::fmt;
+use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -14,7 +15,7 @@ use super::source::{Sources, Span};
 #[derive(Debug)]
 pub struct ManifestErrors {
     problems: Vec<Diagnostic>,
-    sources: Sources,
+    sources: Arc<Sources>,
 }
 
 /// One thing wrong.
@@ -30,7 +31,7 @@ pub(super) struct Diagnostic {
 
 impl ManifestErrors {
     /// The problems in the order of the text, each once.
-    pub(super) fn new(mut problems: Vec<Diagnostic>, sources: Sources) -> ManifestErrors {
+    pub(super) fn new(mut problems: Vec<Diagnostic>, sources: Arc<Sources>) -> ManifestErrors {
         problems.sort_by_key(|problem| problem.place);
         problems.dedup();
         ManifestErrors { problems, sources }

@@ -3,6 +3,7 @@
 //! What is wrong with all variants is told once, what is wrong with some of them with their names.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::document;
@@ -16,7 +17,7 @@ use super::source::Sources;
 use crate::key::VariantName;
 
 /// The family; complete if no problem was added.
-pub(super) fn read(path: &Path, root: &Node, sources: &Sources, problems: &mut Vec<Diagnostic>) -> Family {
+pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Family {
     let matrix = Matrix::read(root, sources, problems);
     let rules = Rules::new();
     let mut found = Found::default();
@@ -35,7 +36,7 @@ pub(super) fn read(path: &Path, root: &Node, sources: &Sources, problems: &mut V
 
 struct Reader<'a> {
     path: &'a Path,
-    sources: &'a Sources,
+    sources: &'a Arc<Sources>,
     rules: &'a Rules,
     problems: &'a mut Vec<Diagnostic>,
 }

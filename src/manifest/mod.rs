@@ -19,9 +19,11 @@ mod schema;
 mod selection;
 mod shape;
 mod source;
+mod written;
 mod yaml;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use source::Sources;
 
@@ -30,6 +32,7 @@ pub use params::{Override, OverrideError};
 pub use pipeline::{Family, Pipeline, PipelineInput, PipelineInputSource, PipelineStage, Variant};
 pub use schema::schema;
 pub use selection::{SelectionError, VariantFilter, VariantFilterError};
+pub use written::Written;
 
 /// Reads the manifest at `path`, with `overrides` of its parameters.
 ///
@@ -44,10 +47,12 @@ pub fn load(path: &Path, overrides: &[Override], current_dir: &Path) -> Result<F
     let mut sources = Sources::new(current_dir);
     let mut problems = Vec::new();
     let root = extends::read(path, &mut sources, &mut problems);
-    let family = root.map(|mut root| {
+    let root = root.map(|mut root| {
         params::override_values(&mut root, overrides, &mut sources, &mut problems);
-        family::read(path, &root, &sources, &mut problems)
+        root
     });
+    let sources = Arc::new(sources);
+    let family = root.map(|root| family::read(path, &root, &sources, &mut problems));
     match family {
         Some(family) if problems.is_empty() => Ok(family),
         _ => Err(ManifestErrors::new(problems, sources)),

@@ -59,6 +59,11 @@ impl Node {
         node
     }
 
+    /// The value under dotted keys.
+    pub fn exactly_at(&self, path: &str) -> Option<&Node> {
+        path.split('.').try_fold(self, |node, key| node.child(key))
+    }
+
     pub fn as_str(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),

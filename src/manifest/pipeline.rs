@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::key::{StageId, StagePath, VariantName};
+use crate::manifest::Written;
 use crate::stage::{Execution, StageSpec};
 
 /// The pipelines of a manifest: a single one or, with a `matrix`, one for each combination of its values.
@@ -47,6 +48,8 @@ pub struct PipelineStage {
     /// The stage's own seed, else the pipeline's.
     pub seed: u64,
     pub execution: Execution,
+    /// Where its parameters stand.
+    pub written: Written,
     /// One for every [`StageSpec::inputs`], in the same order.
     pub inputs: Vec<PipelineInput>,
 }

@@ -3,6 +3,7 @@
 //! Knows stages only by their declared inputs and outputs.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, StageNode};
@@ -10,11 +11,12 @@ use super::nearest::{sibling, suggestion};
 use super::node::Node;
 use super::pipeline::{PipelineInput, PipelineInputSource, PipelineStage};
 use super::source::{Sources, normalize};
+use super::written::Written;
 use crate::key::StageId;
 use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, ParameterProblem, Reference, StageSpec};
 
 /// Follows every input of every stage; the result is complete if no problem was added.
-pub(super) fn resolve(document: &Document, sources: &Sources, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
+pub(super) fn resolve(document: &Document, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
     let mut stages = Vec::new();
     for stage in &document.stages {
         let Some(spec) = &stage.spec else { continue };
@@ -26,6 +28,7 @@ pub(super) fn resolve(document: &Document, sources: &Sources, problems: &mut Vec
             spec: spec.clone(),
             seed: stage.seed.unwrap_or(document.seed),
             execution: stage.execution.clone(),
+            written: Written::new(stage.node.clone(), sources),
             inputs,
         });
     }

@@ -28,6 +28,7 @@ pub fn fingerprint(stage: &PipelineStage, inputs: &GatheredInputs) -> Result<Fin
 
 /// Looks for the result of an action. `earlier` is what the stage last gave, to say what changed since.
 pub fn decide(
+    stage: &PipelineStage,
     fingerprint: &Fingerprint,
     inputs: &GatheredInputs,
     earlier: Option<&ActionRecord>,
@@ -43,7 +44,11 @@ pub fn decide(
     if changes.is_empty() {
         return Ok(Decision::Run(vec![Change::NeverRan]));
     }
-    Ok(Decision::Run(changes.into_iter().map(|change| by_file(change, inputs, cache)).collect()))
+    let told = |change| match change {
+        Change::Parameter { path, old, new, .. } => Change::Parameter { place: stage.written.place(&path), path, old, new },
+        change => by_file(change, inputs, cache),
+    };
+    Ok(Decision::Run(changes.into_iter().map(told).collect()))
 }
 
 /// A change of a folder or an archive, told by its files where both listings are known.

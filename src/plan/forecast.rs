@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cache::{ActionRecord, Cache};
 use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
 use crate::manifest::PipelineStage;
+use crate::plan::estimate::{Experience, Task};
 use crate::plan::graph::upstream;
 use crate::plan::identity::identities;
 use crate::plan::{Decision, Plan, PlanError, TrainingStart, Trajectory, decide, fingerprint, gather};
@@ -19,6 +20,9 @@ pub struct Forecast {
     pub kind: &'static str,
     #[serde(flatten)]
     pub outlook: Outlook,
+    /// How long it will take if it runs, as far as earlier results tell; of a stage that is reused or shared, none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_seconds: Option<f64>,
 }
 
 /// A stage's future.
@@ -41,24 +45,26 @@ pub enum Outlook {
 pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, PlanError> {
     let mut forecasts = Vec::new();
     let mut to_be_made: BTreeMap<Digest, StagePath> = BTreeMap::new();
+    let experience = Experience::new(cache);
     for plan in plans {
         let identities = identities(plan)?;
-        let mut variant = VariantForecast { cache, heads: cache.heads(&plan.pipeline.place()), results: BTreeMap::new() };
+        let mut variant =
+            VariantForecast { cache, experience: &experience, heads: cache.heads(&plan.pipeline.place()), results: BTreeMap::new() };
         for stage in plan.stages() {
-            let mut outlook = variant.outlook(stage)?;
+            let (mut outlook, mut estimated_seconds) = variant.outlook(stage)?;
             let path = plan.pipeline.stage_path(&stage.id);
             if matches!(outlook, Outlook::Run { .. }) && !plan.may_run(&stage.id) {
-                outlook = Outlook::LeftOut;
+                (outlook, estimated_seconds) = (Outlook::LeftOut, None);
             }
             if !matches!(outlook, Outlook::Reuse { .. } | Outlook::LeftOut)
                 && let Some(identity) = identities.get(&stage.id)
             {
                 let first = to_be_made.entry(*identity).or_insert_with(|| path.clone());
                 if *first != path {
-                    outlook = Outlook::Shared { with: first.clone() };
+                    (outlook, estimated_seconds) = (Outlook::Shared { with: first.clone() }, None);
                 }
             }
-            forecasts.push(Forecast { stage: path, kind: stage.spec.kind(), outlook });
+            forecasts.push(Forecast { stage: path, kind: stage.spec.kind(), outlook, estimated_seconds });
         }
     }
     Ok(forecasts)
@@ -66,30 +72,35 @@ pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, Plan
 
 struct VariantForecast<'a> {
     cache: &'a Cache,
+    experience: &'a Experience<'a>,
     heads: BTreeMap<StageId, ActionKey>,
     /// Of the stages whose results are there.
     results: BTreeMap<StageId, ActionRecord>,
 }
 
 impl VariantForecast<'_> {
-    fn outlook(&mut self, stage: &PipelineStage) -> Result<Outlook, PlanError> {
+    /// The outlook, and how long the stage would take to run.
+    fn outlook(&mut self, stage: &PipelineStage) -> Result<(Outlook, Option<f64>), PlanError> {
+        let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
         let Some(inputs) = gather(stage, &self.results, self.cache)? else {
             let mut until: Vec<StageId> = upstream(stage).filter(|id| !self.results.contains_key(id)).cloned().collect();
             until.dedup();
-            return Ok(Outlook::Unknown { until });
+            return Ok((Outlook::Unknown { until }, earlier.map(|record| record.provenance.seconds)));
         };
         let fingerprint = fingerprint(stage, &inputs)?;
-        let earlier = self.heads.get(&stage.id).map(|key| self.cache.action(key)).transpose()?.flatten();
-        Ok(match decide(&fingerprint, &inputs, earlier.as_ref(), self.cache)? {
+        Ok(match decide(stage, &fingerprint, &inputs, earlier.as_ref(), self.cache)? {
             Decision::Run(changes) => {
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
-                Outlook::Run { changes, training }
+                let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.epochs - training.after_epoch);
+                let task = Task { fingerprint: &fingerprint, amount: inputs.amount(stage), epochs };
+                let seconds = self.experience.seconds(&task, earlier.as_ref())?;
+                (Outlook::Run { changes, training }, seconds)
             }
             Decision::Hit(record) => {
                 let outlook = Outlook::Reuse { key: fingerprint.key(), seconds: record.provenance.seconds };
                 self.results.insert(stage.id.clone(), *record);
-                outlook
+                (outlook, None)
             }
         })
     }

@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::cache::{ActionRecord, Cache, CacheError, FileIdentity};
 use crate::key::{Digest, Listing, SourceFile, StageId};
 use crate::manifest::{PipelineInput, PipelineInputSource, PipelineStage};
-use crate::stage::{ImageLocation, JobInput, PackedLocation, StageError, list_files, list_images};
+use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, JobInput, PackedLocation, StageError, list_files, list_images};
 
 /// The inputs of one stage.
 #[derive(Debug, Default)]
@@ -80,6 +80,20 @@ pub fn gather(
 }
 
 impl GatheredInputs {
+    /// How much data a stage of these inputs works through: images of folders, bytes of packed images and features.
+    pub fn amount(&self, stage: &PipelineStage) -> u64 {
+        let is_data = |input: &InputUse<'_>| match input.source {
+            InputSource::ImageFolder(_) | InputSource::Folder(_) => true,
+            _ => input.accepts.iter().any(|artifact| matches!(artifact, ArtifactType::Images | ArtifactType::Features)),
+        };
+        let size = |input: &InputUse<'_>| match self.job.get(&*input.name) {
+            Some(JobInput::Folder { files, .. }) => files.len() as u64,
+            Some(JobInput::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            None => 0,
+        };
+        stage.spec.inputs().iter().filter(|input| is_data(input)).map(size).sum()
+    }
+
     /// Files from outside that are no longer what they were when the inputs were gathered, and folders whose list of
     /// files changed.
     pub fn unstable(&self) -> Vec<PathBuf> {

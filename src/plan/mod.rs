@@ -4,6 +4,7 @@
 
 mod decide;
 mod draw;
+mod estimate;
 mod forecast;
 mod graph;
 mod identity;

@@ -189,7 +189,11 @@ impl StageRecord {
         match said {
             StageEvent::Epoch(metrics) => self.epochs.push(metrics.clone()),
             StageEvent::Warning { message } => self.warnings.push(message.clone()),
-            StageEvent::Progress { .. } | StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } | StageEvent::Note { .. } => {}
+            StageEvent::Progress { .. }
+            | StageEvent::EpochSoFar { .. }
+            | StageEvent::Checkpoint { .. }
+            | StageEvent::Metric { .. }
+            | StageEvent::Note { .. } => {}
         }
     }
 

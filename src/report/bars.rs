@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::event::{RunEvent, StageEvent};
+use crate::event::{RunEvent, StageEvent, Unit};
 use crate::key::StagePath;
 use crate::report::{Reporter, phrase, write_changes};
 
@@ -20,6 +20,9 @@ pub struct Bars {
 struct Bar {
     bar: ProgressBar,
     activity: String,
+    unit: &'static str,
+    /// Of the epoch so far, where one is trained.
+    score: String,
 }
 
 const SPINNER: &str = "{prefix:.bold}  {spinner} {msg}";
@@ -34,7 +37,7 @@ impl Bars {
     fn begin(&mut self, stage: &StagePath) {
         let bar = self.screen.add(ProgressBar::no_length().with_style(style(SPINNER)).with_prefix(stage.to_string()));
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
-        self.running.insert(stage.clone(), Bar { bar, activity: String::new() });
+        self.running.insert(stage.clone(), Bar { bar, activity: String::new(), unit: "", score: String::new() });
     }
 
     fn end(&mut self, stage: &StagePath) {
@@ -48,7 +51,13 @@ impl Bars {
         match said {
             StageEvent::Progress { activity, done, total, unit } => {
                 if let Some(bar) = self.running.get_mut(stage) {
-                    bar.advance(activity, *done, *total, unit.as_str());
+                    bar.advance(activity, *done, *total, *unit);
+                }
+            }
+            StageEvent::EpochSoFar { loss, accuracy } => {
+                if let Some(bar) = self.running.get_mut(stage) {
+                    bar.score = format!("  loss {loss:.4}  accuracy {:.2} %", accuracy * 100.0);
+                    bar.tell();
                 }
             }
             StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
@@ -65,15 +74,21 @@ impl Bars {
 }
 
 impl Bar {
-    fn advance(&mut self, activity: &str, done: u64, total: u64, unit: &str) {
+    fn advance(&mut self, activity: &str, done: u64, total: u64, unit: Unit) {
         if activity != self.activity {
             activity.clone_into(&mut self.activity);
             self.bar.set_style(style(BAR));
             self.bar.reset();
             self.bar.set_length(total);
-            self.bar.set_message(format!("{unit}  {activity}"));
+            self.unit = unit.as_str();
+            self.score.clear();
+            self.tell();
         }
         self.bar.set_position(done);
+    }
+
+    fn tell(&self) {
+        self.bar.set_message(format!("{}  {}{}", self.unit, self.activity, self.score));
     }
 }
 

@@ -41,7 +41,7 @@ impl<W: Write> Lines<W> {
             StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
             StageEvent::Warning { message } => self.say(&format!("{stage}  warning: {message}")),
             StageEvent::Note { message } => self.say(&format!("{stage}  {message}")),
-            StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } => {}
+            StageEvent::EpochSoFar { .. } | StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } => {}
         }
     }
 }

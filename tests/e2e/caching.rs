@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::harness::{Project, sorted};
+use crate::harness::{Project, sorted, timeless};
 
 const PIPELINE: &str = "
 name: small
@@ -101,15 +101,52 @@ fn editing_a_parameter_reruns_that_stage_and_what_its_bytes_reach() {
     assert_eq!(project.run(&["small.yaml"]), "pack reused\nmean reused\ncheck ran\n");
     let plan = project.edit("small.yaml", "size: 32", "size: 24").packtrain(&["plan", "small.yaml"]);
     assert_eq!(
-        plan.stdout,
-        "stage  kind          will        why\n\
-         pack   pack          run         size 32 → 24\n\
-         mean   compute-mean  be decided  unknown until pack has run\n\
-         check  compute-mean  be decided  unknown until pack has run\n"
+        timeless(&plan.stdout),
+        "stage  kind  will  takes  why\n\
+         pack  pack  run  not known  size 32 → 24 (small.yaml:8:11)\n\
+         mean  compute-mean  be decided  0 or T  unknown until pack has run\n\
+         check  compute-mean  be decided  0 or T  unknown until pack has run\n\
+         \n\
+         from T to T of work, besides the stages of which nothing is known\n"
     );
     assert_eq!(project.run(&["small.yaml"]), ALL_RAN);
     project.edit("small.yaml", "size: 24", "size: 32");
     assert_eq!(project.run(&["small.yaml"]), ALL_REUSED, "the earlier results are still there");
+}
+
+#[test]
+fn a_reason_says_where_the_new_value_is_written() {
+    let project = project();
+    project.write("small.yaml", &PIPELINE.replace("size: 32", "size: ${size}").replace("seed: 1", "params: { size: 32 }"));
+    project.write("other.yaml", "extends: small.yaml\n");
+    project.run(&["other.yaml"]);
+    let reason = |arguments: &[&str]| project.packtrain(&[&["plan", "other.yaml"], arguments].concat()).stdout;
+    let given = reason(&["-p", "size=24"]);
+    assert!(given.contains("size 32 → 24 (command line:1:9)"), "{given}");
+    project.edit("small.yaml", "params: { size: 32 }", "params: { size: 28 }");
+    let extended = reason(&[]);
+    assert!(extended.contains("size 32 → 28 (small.yaml:3:17)"), "{extended}");
+    project.edit("other.yaml", "yaml\n", "yaml\nstages:\n  pack:\n    size: 30\n");
+    let own = reason(&[]);
+    assert!(own.contains("size 32 → 30 (other.yaml:4:11)"), "{own}");
+    let json: serde_json::Value = serde_json::from_str(&reason(&["--json"])).unwrap();
+    let place = serde_json::json!({ "file": "other.yaml", "line": 4, "column": 11 });
+    assert_eq!(json[0]["changes"][0]["place"], place);
+}
+
+#[test]
+fn more_images_are_foretold_to_take_longer() {
+    let project = project();
+    project.run(&["small.yaml"]);
+    let json = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&project.packtrain(arguments).stdout).unwrap() };
+    let earlier = json(&["plan", "small.yaml", "--json"])[0]["seconds"].as_f64().unwrap();
+    for class in sorted(&project.path("images")) {
+        for image in sorted(&class).into_iter().take(5) {
+            fs::copy(&image, image.with_extension("copy.jpg")).unwrap();
+        }
+    }
+    let foretold = json(&["plan", "small.yaml", "--json"])[0]["estimated_seconds"].as_f64().unwrap();
+    assert!((foretold / earlier - 1.5).abs() < 1e-9, "{earlier} {foretold}");
 }
 
 #[test]
@@ -135,12 +172,13 @@ fn adding_changing_and_removing_images_is_explained_by_name() {
     let name = |path: &std::path::Path| path.strip_prefix(project.path("images")).unwrap().display().to_string();
     let explained = project.packtrain(&["explain", "small.yaml", "pack"]);
     let expected = format!(
-        "pack (pack) will run, because\n  - input `images`: 1 image added, 1 image removed, 1 image changed\n      + {}\n      - {}\n      ~ {}\n",
+        "pack (pack) will run, because\n  - input `images`: 1 image added, 1 image removed, 1 image changed\n      + {}\n      - {}\n      ~ {}\n\
+         \x20 it takes about T, going by what was run before\n",
         name(&class.join("added.jpg")),
         name(&images[2]),
         name(&images[1]),
     );
-    assert_eq!(explained.stdout, expected);
+    assert_eq!(timeless(&explained.stdout), expected);
     assert!(project.run(&["small.yaml"]).starts_with("pack ran\n"));
 }
 

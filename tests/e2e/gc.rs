@@ -212,8 +212,14 @@ fn publish_garbage(state: &Path, count: u32) {
         let digest = cache.store().insert_bytes(&number.to_le_bytes(), &cache.work_folder(), cache.memo()).unwrap();
         let fingerprint = Fingerprint { kind: "pack".into(), version: 0, parameters: json!(number), inputs: BTreeMap::new(), seed: None };
         let outputs = BTreeMap::from([("train".to_owned(), StoredFile { file: "train.h5".into(), digest, size: 4 })]);
-        let provenance =
-            Provenance { tool: "t".into(), pipeline: "p".into(), stage: "s".parse().unwrap(), finished: "f".into(), seconds: 0.0 };
+        let provenance = Provenance {
+            tool: "t".into(),
+            pipeline: "p".into(),
+            stage: "s".parse().unwrap(),
+            finished: "f".into(),
+            seconds: 0.0,
+            effort: None,
+        };
         cache.publish(&ActionRecord::new(fingerprint, outputs, provenance)).unwrap();
     }
 }

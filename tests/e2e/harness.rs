@@ -124,6 +124,13 @@ impl Output {
     }
 }
 
+/// A text with `T` for every time that is foretold, and with as many spaces between cells as are needed.
+pub fn timeless(text: &str) -> String {
+    let time = regex::Regex::new(r"(about|0 or|from|to) [0-9.]+ (ms|s|min|h)( [0-9]+ (s|min))?").unwrap();
+    let cells = regex::Regex::new(r"(\S)   +").unwrap();
+    cells.replace_all(&time.replace_all(text, "$1 T"), "$1  ").into_owned()
+}
+
 /// The entries of a folder in order.
 pub fn sorted(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();

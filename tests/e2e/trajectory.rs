@@ -62,7 +62,7 @@ fn more_epochs_go_on_from_those_that_are_there() {
     assert_eq!(trained_from(&parts, "small.yaml"), 0);
     parts.edit("small.yaml", "epochs: 3", "epochs: 6");
     let explained = explain(&parts);
-    assert!(explained.contains("  - epochs 3 → 6\n  training goes on after epoch 3 of 6\n"), "{explained}");
+    assert!(explained.contains("  - epochs 3 → 6 (small.yaml:14:13)\n  training goes on after epoch 3 of 6\n"), "{explained}");
     assert_eq!(trained_from(&parts, "small.yaml"), 3);
     assert_eq!(result(&parts), result(&whole));
 }

@@ -29,8 +29,14 @@ impl Fixture {
     fn result(&self, name: &str, states: &[TrajectoryKey]) -> ActionRecord {
         let content = name.repeat(1024 / name.len());
         let file = StoredFile { file: "mean.json".into(), digest: self.object(content.as_bytes()), size: content.len() as u64 };
-        let provenance =
-            Provenance { tool: String::new(), pipeline: "p".into(), stage: "s".parse().unwrap(), finished: String::new(), seconds: 0.0 };
+        let provenance = Provenance {
+            tool: String::new(),
+            pipeline: "p".into(),
+            stage: "s".parse().unwrap(),
+            finished: String::new(),
+            seconds: 0.0,
+            effort: None,
+        };
         let mut record = ActionRecord::new(fingerprint(name), BTreeMap::from([("mean".to_owned(), file)]), provenance);
         record.states = states.to_vec();
         self.cache.publish(&record).unwrap();

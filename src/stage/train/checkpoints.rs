@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::stage::{Schedule, Train};
 
-/// Which states of a training are kept to start from: those after every few epochs, and those where a phase ends.
+/// Which states of a training are kept to start from: those after every few epochs, those where a phase ends, and one when two minutes
+/// have passed since the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Checkpoints {

@@ -4,7 +4,7 @@ mod data;
 mod objective;
 mod state;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use packtrain::artifact::{Checkpoint, InputSpec, Mean};
 use packtrain::event::{EpochMetrics, StageEvent};
@@ -29,6 +29,12 @@ struct Training<'a> {
     net: Classifier,
     objective: Objective,
 }
+
+/// The most work, beside that of the epoch under way, that is lost when the machine fails.
+const MOST_LOST: Duration = Duration::from_secs(120);
+
+/// How often the means so far are read, for which the device is waited for.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// Means over images.
 #[derive(Debug, Clone, Copy)]
@@ -62,10 +68,10 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
 
 impl Training<'_> {
     /// Takes the state from where it is to the last epoch, or to where early stopping ends it. The states to be kept are written
-    /// as files; so is, when the user asks to stop, the last one before that.
+    /// as files; so is one when the last was written long ago and, when the user asks to stop, the last one before that.
     fn go_on(&self, state: &mut TrainState, job: &StageJob, context: &mut StageContext<'_>) -> Result<(), StageError> {
         let kept = self.spec.checkpoint_epochs();
-        let mut unwritten = None;
+        let (mut unwritten, mut written) = (None, Instant::now());
         for &learning_rate in self.spec.learning_rates().iter().skip(state.epoch as usize) {
             if let Some(stopping) = self.spec.early_stopping.as_ref().filter(|stopping| stopping.stops_after(&state.history.epochs)) {
                 context.emit(StageEvent::Note { message: format!("stopped after epoch {}: {stopping}", state.epoch) });
@@ -80,7 +86,12 @@ impl Training<'_> {
                 Err(error) => return Err(error),
             }
             let checkpoint = state.checkpoint();
-            unwritten = if kept.contains(&state.epoch) { write(&checkpoint, job, context).map(|()| None)? } else { Some(checkpoint) };
+            if kept.contains(&state.epoch) || written.elapsed() >= MOST_LOST {
+                write(&checkpoint, job, context)?;
+                (unwritten, written) = (None, Instant::now());
+            } else {
+                unwritten = Some(checkpoint);
+            }
         }
         Ok(())
     }
@@ -134,17 +145,23 @@ impl Training<'_> {
         // Sums stay on the device: reading them would wait for it in every step.
         let mut loss_sum = Tensor::zeros([], (Kind::Double, self.device));
         let mut correct_sum = Tensor::zeros([], (Kind::Int64, self.device));
+        let (mut seen, mut told) = (0, Instant::now());
         part.source.for_each(&plan, |samples, inputs| {
             context.check_cancelled()?;
             let labels = Tensor::from_slice(&part.labels_of(samples)).to_device(self.device);
             let (loss, correct) = self.step(learning_rate, state, &inputs.to_device(self.device), &labels);
             loss_sum += loss.to_kind(Kind::Double) * samples.len() as i64;
             correct_sum += correct;
+            seen += samples.len();
             progress.advance(samples.len(), context);
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                let Score { loss, accuracy } = score(&loss_sum, &correct_sum, seen);
+                context.emit(StageEvent::EpochSoFar { loss, accuracy });
+            }
             Ok(())
         })?;
-        let images = part.len() as f64;
-        Ok(Score { loss: loss_sum.double_value(&[]) / images, accuracy: correct_sum.int64_value(&[]) as f64 / images })
+        Ok(score(&loss_sum, &correct_sum, part.len()))
     }
 
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
@@ -183,6 +200,12 @@ impl Training<'_> {
         let loss = logits.cross_entropy_for_logits(&labels).double_value(&[]) + penalty;
         Ok(Score { loss, accuracy: correct as f64 / part.len() as f64 })
     }
+}
+
+/// The means of sums over `images`.
+fn score(loss_sum: &Tensor, correct_sum: &Tensor, images: usize) -> Score {
+    let images = images as f64;
+    Score { loss: loss_sum.double_value(&[]) / images, accuracy: correct_sum.int64_value(&[]) as f64 / images }
 }
 
 /// Writes a state for the coordinator to keep.

@@ -1,0 +1,112 @@
+//! How long a stage will take, by what another one of its kind took.
+
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use crate::cache::{ActionRecord, Cache, CacheError};
+use crate::key::Fingerprint;
+
+/// The parameters that decide how long a piece of data takes; stages in which one of them differs tell nothing of each other.
+const DECIDING: [&str; 9] = ["model", "network", "input", "size", "fit", "crops", "view", "precision", "run"];
+
+/// What is known of earlier stages.
+pub(super) struct Experience<'a> {
+    cache: &'a Cache,
+    /// Read when a stage has no earlier result of its own.
+    all: OnceCell<Vec<ActionRecord>>,
+}
+
+/// What is to be done.
+pub(super) struct Task<'a> {
+    pub fingerprint: &'a Fingerprint,
+    /// As in [`crate::cache::Effort`].
+    pub amount: u64,
+    pub epochs: u32,
+}
+
+impl<'a> Experience<'a> {
+    pub(super) fn new(cache: &'a Cache) -> Experience<'a> {
+        Experience { cache, all: OnceCell::new() }
+    }
+
+    /// The seconds that a task will take. `earlier` is what the stage last gave.
+    pub(super) fn seconds(&self, task: &Task<'_>, earlier: Option<&ActionRecord>) -> Result<Option<f64>, CacheError> {
+        if let Some(seconds) = earlier.and_then(|record| task.seconds_by(record)) {
+            return Ok(Some(seconds));
+        }
+        let records = match self.all.get() {
+            Some(records) => records,
+            None => {
+                let records = self.cache.actions()?;
+                self.all.get_or_init(|| records)
+            }
+        };
+        let latest = records.iter().filter_map(|record| Some((&record.provenance.finished, task.seconds_by(record)?)));
+        Ok(latest.max_by_key(|(finished, _)| *finished).map(|(_, seconds)| seconds))
+    }
+}
+
+impl Task<'_> {
+    /// In proportion to what another took; none if that was another kind of work.
+    fn seconds_by(&self, record: &ActionRecord) -> Option<f64> {
+        let effort = record.provenance.effort?;
+        let alike = |name: &str| self.fingerprint.parameters.get(name).filter(|value| !value.is_null()) == known(record, name);
+        if record.fingerprint.kind != self.fingerprint.kind || !DECIDING.iter().all(|name| alike(name)) {
+            return None;
+        }
+        let ratio = |new: f64, old: f64| if old > 0.0 { new / old } else { 1.0 };
+        let data = ratio(self.amount as f64, effort.amount as f64);
+        match (effort.epochs, self.epochs) {
+            // It only wrote down what was trained before.
+            (0, 1..) => None,
+            (old, new) => Some(record.provenance.seconds * data * ratio(f64::from(new), f64::from(old))),
+        }
+    }
+}
+
+fn known<'a>(record: &'a ActionRecord, name: &str) -> Option<&'a Value> {
+    record.fingerprint.parameters.get(name).filter(|value| !value.is_null())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::cache::{Effort, Provenance};
+
+    fn training(model: &str, lr: f64) -> Fingerprint {
+        let parameters = json!({ "model": { model: {} }, "optimizer": { "sgd": { "lr": lr } } });
+        Fingerprint { kind: "train".to_owned(), version: 1, parameters, inputs: BTreeMap::new(), seed: None }
+    }
+
+    fn record(fingerprint: Fingerprint, seconds: f64, effort: Effort) -> ActionRecord {
+        let (tool, pipeline, finished) = (String::new(), String::new(), String::new());
+        let provenance = Provenance { tool, pipeline, stage: "train".parse().unwrap(), finished, seconds, effort: Some(effort) };
+        ActionRecord::new(fingerprint, BTreeMap::new(), provenance)
+    }
+
+    #[test]
+    fn time_grows_with_the_data_and_the_epochs_that_are_to_be_trained() {
+        let earlier = record(training("alexnet", 0.1), 60.0, Effort { amount: 1000, epochs: 3 });
+        let fingerprint = training("alexnet", 0.2);
+        let seconds = |amount, epochs| Task { fingerprint: &fingerprint, amount, epochs }.seconds_by(&earlier);
+        assert_eq!(seconds(1000, 3), Some(60.0));
+        assert_eq!(seconds(2000, 6), Some(240.0));
+        assert_eq!(seconds(1000, 0), Some(0.0));
+    }
+
+    #[test]
+    fn another_network_another_kind_and_a_training_that_was_all_reused_tell_nothing() {
+        let fingerprint = training("alexnet", 0.1);
+        let task = Task { fingerprint: &fingerprint, amount: 1000, epochs: 3 };
+        let effort = Effort { amount: 1000, epochs: 3 };
+        assert_eq!(task.seconds_by(&record(training("mini-googlenet", 0.1), 60.0, effort)), None);
+        let other = Fingerprint { kind: "pack".to_owned(), ..training("alexnet", 0.1) };
+        assert_eq!(task.seconds_by(&record(other, 60.0, effort)), None);
+        assert_eq!(task.seconds_by(&record(training("alexnet", 0.1), 0.1, Effort { amount: 1000, epochs: 0 })), None);
+    }
+}

@@ -6,21 +6,21 @@ use std::path::Path;
 
 use regex::Regex;
 
-use crate::key::SourceFile;
 use crate::stage::StageError;
 use crate::stage::pack::{Labels, TableLabels};
 
-/// A folder of images as the job gives it.
-#[derive(Debug, Clone, Copy)]
+/// A folder of images by their names.
+#[derive(Debug, Clone)]
 pub(super) struct Folder<'a> {
     pub root: &'a Path,
-    pub files: &'a [SourceFile],
+    /// Relative paths, sorted.
+    pub paths: Vec<&'a str>,
     /// With [`Labels::Table`].
     pub table: Option<&'a Path>,
 }
 
 /// The class name of every file, in the order of the files.
-pub(super) fn class_names(labels: &Labels, folder: Folder<'_>) -> Result<Vec<String>, StageError> {
+pub(super) fn class_names(labels: &Labels, folder: &Folder<'_>) -> Result<Vec<String>, StageError> {
     match labels {
         Labels::ParentDir => from_ancestor(folder, 1),
         Labels::Ancestor(levels) => from_ancestor(folder, *levels as usize),
@@ -67,24 +67,24 @@ fn reason(error: &regex::Error) -> String {
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
-fn from_ancestor(folder: Folder<'_>, levels: usize) -> Result<Vec<String>, StageError> {
-    let name = |file: &SourceFile| {
+fn from_ancestor(folder: &Folder<'_>, levels: usize) -> Result<Vec<String>, StageError> {
+    let name = |path: &&str| {
         // The folder's own name does not count: it may lie elsewhere tomorrow, under another name.
-        let name = file.path.rsplit('/').nth(levels);
+        let name = path.rsplit('/').nth(levels);
         name.map(str::to_owned).ok_or_else(|| {
             let reason = format!("there is no folder {levels} up within {}, so its class is unknown", folder.root.display());
-            StageError::Input { path: folder.root.join(&file.path), reason }
+            StageError::Input { path: folder.root.join(path), reason }
         })
     };
-    folder.files.iter().map(name).collect()
+    folder.paths.iter().map(name).collect()
 }
 
-fn from_filename(folder: Folder<'_>, pattern: &str) -> Result<Vec<String>, StageError> {
+fn from_filename(folder: &Folder<'_>, pattern: &str) -> Result<Vec<String>, StageError> {
     let regex = filename_pattern(pattern).map_err(StageError::Invalid)?;
-    let mut names = Vec::with_capacity(folder.files.len());
+    let mut names = Vec::with_capacity(folder.paths.len());
     let mut strangers = Vec::new();
-    for file in folder.files {
-        let file_name = file.path.rsplit('/').next().unwrap_or(&file.path);
+    for path in &folder.paths {
+        let file_name = path.rsplit('/').next().unwrap_or(path);
         match regex.captures(file_name).and_then(|captures| captures.get(1)).filter(|group| !group.is_empty()) {
             Some(group) => names.push(group.as_str().to_owned()),
             None => strangers.push(file_name),
@@ -94,19 +94,23 @@ fn from_filename(folder: Folder<'_>, pattern: &str) -> Result<Vec<String>, Stage
         return Ok(names);
     }
     let examples = strangers[..strangers.len().min(3)].join(", ");
-    let reason = format!("{} of {} file names do not match `{pattern}`, such as {examples}", strangers.len(), folder.files.len());
+    let all = folder.paths.len();
+    let reason = match strangers.len() {
+        number if number == all => format!("none of the {all} file names match `{pattern}`; they are like {examples}"),
+        number => format!("{number} of {all} file names do not match `{pattern}`, such as {examples}"),
+    };
     Err(StageError::Input { path: folder.root.to_owned(), reason })
 }
 
-fn from_table(folder: Folder<'_>, columns: &TableLabels) -> Result<Vec<String>, StageError> {
+fn from_table(folder: &Folder<'_>, columns: &TableLabels) -> Result<Vec<String>, StageError> {
     let path = folder.table.ok_or_else(|| StageError::Invalid("the table of labels was not given".to_owned()))?;
     let text = fs::read_to_string(path).map_err(|source| StageError::Io { path: path.to_owned(), source })?;
     let problem = |reason: String| StageError::Input { path: path.to_owned(), reason };
     let mut table = read_table(&text, columns).map_err(problem)?;
-    let mut names = Vec::with_capacity(folder.files.len());
-    for file in folder.files {
-        let name = table.remove(file.path.as_str());
-        names.push(name.ok_or_else(|| problem(format!("it has no line for the image {}", file.path)))?.to_owned());
+    let mut names = Vec::with_capacity(folder.paths.len());
+    for path in &folder.paths {
+        let name = table.remove(path);
+        names.push(name.ok_or_else(|| problem(format!("it has no line for the image {path}")))?.to_owned());
     }
     match table.keys().min() {
         Some(first) => Err(problem(format!("{} of its lines have no image in {}, such as {first}", table.len(), folder.root.display()))),
@@ -138,11 +142,6 @@ fn read_table<'t>(text: &'t str, columns: &TableLabels) -> Result<HashMap<&'t st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Digest;
-
-    fn files(paths: &[&str]) -> Vec<SourceFile> {
-        paths.iter().map(|path| SourceFile { path: (*path).to_owned(), digest: Digest::of_bytes(b"") }).collect()
-    }
 
     fn names(labels: &Labels, paths: &[&str], table: Option<&str>) -> Result<Vec<String>, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -150,8 +149,8 @@ mod tests {
         if let Some(table) = table {
             fs::write(&path, table).unwrap();
         }
-        let files = files(paths);
-        let result = class_names(labels, Folder { root: Path::new("/set"), files: &files, table: table.map(|_| path.as_path()) });
+        let folder = Folder { root: Path::new("/set"), paths: paths.to_vec(), table: table.map(|_| path.as_path()) };
+        let result = class_names(labels, &folder);
         result.map_err(|error| error.to_string().replace(&path.display().to_string(), "TABLE"))
     }
 
@@ -173,6 +172,8 @@ mod tests {
         assert_eq!(names(&labels, &["cat.0.jpg", "x/dog.1.jpg"], None).unwrap(), ["cat", "dog"]);
         let error = names(&labels, &["cat.0.jpg", "cow.1.jpg", "a.jpg", "b.jpg", "c.jpg"], None).unwrap_err();
         assert_eq!(error, "/set: 4 of 5 file names do not match `^(cat|dog)\\.`, such as cow.1.jpg, a.jpg, b.jpg");
+        let error = names(&labels, &["1.jpg", "x/2.jpg"], None).unwrap_err();
+        assert_eq!(error, "/set: none of the 2 file names match `^(cat|dog)\\.`; they are like 1.jpg, 2.jpg");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! `pack`: image files, a label rule and a split become HDF5 files of equal-sized images.
 
+mod census;
 mod labels;
 mod ordered;
+mod set;
 mod share;
 mod split;
 mod work;
@@ -15,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::stage::{ArtifactType, InputSource, InputUse, OutputDecl, ParameterProblem};
 
+pub use census::{Census, CensusInputs, ClassCount};
 pub use share::Share;
 pub(in crate::stage) use work::run;
 

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crate::artifact::{ImagesFile, ImagesWriter, RowLabels, resize_area, resize_to_fill};
 use crate::event::{StageEvent, Unit};
-use crate::key::SourceFile;
 use crate::stage::pack::labels::{Folder, class_names, rename};
 use crate::stage::pack::ordered::for_each_in_order;
-use crate::stage::pack::split::{Candidate, shuffle, split};
-use crate::stage::{Fit, ImageReader, Labels, OnError, Pack, SkippedImage, Split, StageContext, StageError, StageJob, StageOutput, Subset};
+use crate::stage::pack::set::{ImageSet, label_names, nothing_left, sets};
+use crate::stage::pack::split::shuffle;
+use crate::stage::{Fit, ImageReader, OnError, Pack, SkippedImage, StageContext, StageError, StageJob, StageOutput, Subset};
 
 /// Bytes of packed pixels that are decoded ahead of the writer.
 const WINDOW_BYTES: usize = 64 << 20;
@@ -25,7 +25,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
     let sources = sources(spec, job)?;
-    let mut names: Vec<_> = sources.iter().map(|source| class_names(source.labels, source.folder)).collect::<Result<_, _>>()?;
+    let mut names: Vec<_> = sources.iter().map(|source| class_names(source.set.labels, &source.folder)).collect::<Result<_, _>>()?;
     if let Some(table) = job.optional_file("class-names.table")? {
         rename(&mut names, table)?;
     }
@@ -41,14 +41,11 @@ pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageCont
     Ok(StageOutput { skipped, ..StageOutput::default() })
 }
 
-/// A folder of images, or what looks like one, with its rules.
+/// A set of images that can be read.
 struct Source<'a> {
+    set: ImageSet<'a>,
     folder: Folder<'a>,
     reader: ImageReader,
-    labels: &'a Labels,
-    split: Split,
-    /// Where images go that are not held out.
-    base: Subset,
 }
 
 /// A row to be packed.
@@ -68,20 +65,17 @@ struct Packing<'a> {
 }
 
 fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, StageError> {
-    let source = |prefix: &str, labels: &'a Labels, split: Split, base: Subset| {
-        let (root, files) = job.folder(&format!("{prefix}images"))?;
-        let table = job.optional_file(&format!("{prefix}labels.table.file"))?;
+    let source = |set: ImageSet<'a>| {
+        let (root, files) = job.folder(&set.images_input())?;
+        let table = job.optional_file(&set.table_input())?;
         if files.is_empty() {
             return Err(StageError::Input { path: root.to_owned(), reason: "there is no image in this folder".to_owned() });
         }
         let reader = ImageReader::open(root, &job.out)?;
-        Ok(Source { folder: Folder { root, files, table }, reader, labels, split, base })
+        let paths = files.iter().map(|file| file.path.as_str()).collect();
+        Ok(Source { set, folder: Folder { root, paths, table }, reader })
     };
-    if spec.images.is_some() {
-        return Ok(vec![source("", &spec.labels, spec.split, Subset::Train)?]);
-    }
-    let each = spec.sources.iter();
-    each.map(|(subset, given)| source(&format!("sources.{}.", subset.as_str()), &given.labels, given.split, *subset)).collect()
+    sets(spec).into_iter().map(source).collect()
 }
 
 /// The rows of every part, by [`Subset`], and the class names. `names` are the classes of every source's images.
@@ -91,30 +85,21 @@ fn divide<'a>(
     names: &[Vec<String>],
     seed: u64,
 ) -> Result<([Vec<Row<'a>>; 3], Vec<String>), StageError> {
-    let label_names: Vec<String> = names.iter().flatten().collect::<BTreeSet<_>>().into_iter().cloned().collect();
+    let label_names = label_names(names);
     let mut parts = <[Vec<Row<'a>>; 3]>::default();
     for (source, names) in sources.iter().zip(names) {
-        let candidate = |(file, name): (&'a SourceFile, &String)| {
-            let class = label_names.binary_search(name).map_err(|_| StageError::Invalid(format!("the class `{name}` got lost")))?;
-            Ok(Candidate { path: file.path.as_str(), class })
-        };
-        let candidates: Vec<Candidate<'a>> = source.folder.files.iter().zip(names).map(candidate).collect::<Result<_, StageError>>()?;
         let refused = |reason| StageError::Input { path: source.folder.root.to_owned(), reason };
-        let subsets = split(&candidates, source.split, source.base, seed).map_err(refused)?;
-        for (Candidate { path, class }, subset) in candidates.into_iter().zip(subsets) {
-            parts[subset as usize].push(Row { source, path, class });
+        for (candidate, subset) in source.set.divide(&source.folder.paths, names, &label_names, seed).map_err(refused)? {
+            parts[subset as usize].push(Row { source, path: candidate.path, class: candidate.class });
         }
     }
     match Subset::ALL.into_iter().find(|subset| spec.produces(*subset) && parts[*subset as usize].is_empty()) {
-        Some(subset) => Err(StageError::Invalid(nothing_left(sources, subset))),
+        Some(subset) => {
+            let total = sources.iter().map(|source| source.folder.paths.len()).sum();
+            Err(StageError::Invalid(nothing_left(spec, total, subset)))
+        }
         None => Ok((parts, label_names)),
     }
-}
-
-fn nothing_left(sources: &[Source<'_>], subset: Subset) -> String {
-    let total: usize = sources.iter().map(|source| source.folder.files.len()).sum();
-    let shares: Vec<String> = sources.iter().map(|source| format!("val: {}, test: {}", source.split.val, source.split.test)).collect();
-    format!("no image is left for {}: the split of {total} images is {}", subset.as_str(), shares.join("; "))
 }
 
 fn warn_about_classes(parts: &[Vec<Row<'_>>; 3], label_names: &[String], context: &mut StageContext<'_>) {

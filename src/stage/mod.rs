@@ -16,6 +16,7 @@ mod linear_classifier;
 mod oversample_eval;
 mod pack;
 mod reference;
+mod sketch;
 mod train;
 mod train_logistic;
 
@@ -33,8 +34,9 @@ pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
 pub use image_source::{ImageLocation, ImageReader, PackedLocation, list_files, list_images};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
-pub use pack::{ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
+pub use pack::{Census, CensusInputs, ClassCount, ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
+pub use sketch::{Sketch, TensorShape};
 pub use train::{
     Activation, Checkpoints, ClassWeights, EarlyStopping, EvalView, InputRule, Keep, Network, NormPlace, Optimizer, Phase, Precision,
     Schedule, Train, TrainView, ValMetric, Warmup,

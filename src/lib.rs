@@ -12,6 +12,7 @@
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
+//! | [`preflight`] | what would make a run fail, found before it starts |
 //! | [`protocol`] | the messages between coordinator and worker |
 //! | [`report`] | events and records made readable |
 //! | [`plan`] | the graph of stages and what a run would do |
@@ -48,6 +49,7 @@ pub mod cache;
 pub mod record;
 
 pub mod manifest;
+pub mod preflight;
 pub mod protocol;
 
 pub mod plan;

@@ -24,7 +24,7 @@ pub use features::{FeaturesFile, FeaturesWriter};
 pub use history::{History, HistoryEpoch};
 pub use images::{ImagesFile, ImagesWriter};
 pub use mean::{Mean, MeanImage};
-pub use model::{InputSpec, ModelFile, ModelHeader, ModelTensor};
+pub use model::{InputSpec, ModelFile, ModelHeader, ModelOutline, ModelTensor};
 pub use picture::{Picture, PictureError};
 pub use resize::{resize_area, resize_to_fill};
 pub use rows::{RowLabels, hdf5_version};

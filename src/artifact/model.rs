@@ -21,6 +21,15 @@ pub struct ModelFile {
     pub tensors: Vec<ModelTensor>,
 }
 
+/// A model file without the values of its tensors.
+#[derive(Debug)]
+pub struct ModelOutline {
+    /// What the metadata says; `None` for weights made elsewhere.
+    pub header: Option<ModelHeader>,
+    /// The shapes of the tensors by name; those of integers are left out.
+    pub tensors: BTreeMap<String, Vec<usize>>,
+}
+
 /// What a model says of itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -56,13 +65,19 @@ pub struct ModelTensor {
     pub values: Vec<f32>,
 }
 
+impl ModelOutline {
+    /// Reads what a model or a file of weights says of itself, whatever its size.
+    pub fn read(path: &Path) -> Result<ModelOutline, ArtifactError> {
+        let (header, tensors) = tensors::shapes(path)?;
+        Ok(ModelOutline { header: parse_header(path, header)?, tensors })
+    }
+}
+
 impl ModelFile {
     /// Reads a model or weights made elsewhere; tensors of other floating-point types are converted to f32.
     pub fn read(path: &Path) -> Result<ModelFile, ArtifactError> {
         let NamedTensors { header, metadata, tensors } = tensors::read(path)?;
-        let header = header.map(|text| serde_json::from_str(&text)).transpose();
-        let header = header.map_err(|error| ArtifactError::invalid(path, format!("the description of the model: {error}")))?;
-        Ok(ModelFile { header, metadata, tensors })
+        Ok(ModelFile { header: parse_header(path, header)?, metadata, tensors })
     }
 
     /// Writes a model; the same content gives the same bytes.
@@ -70,6 +85,11 @@ impl ModelFile {
         let header = serde_json::to_string(header).map_err(|error| ArtifactError::invalid(path, error.to_string()))?;
         tensors::write(path, header, tensors)
     }
+}
+
+fn parse_header(path: &Path, header: Option<String>) -> Result<Option<ModelHeader>, ArtifactError> {
+    let header = header.map(|text| serde_json::from_str(&text)).transpose();
+    header.map_err(|error| ArtifactError::invalid(path, format!("the description of the model: {error}")))
 }
 
 #[cfg(test)]

@@ -45,6 +45,20 @@ pub(super) fn read(path: &Path) -> Result<NamedTensors, ArtifactError> {
     Ok(NamedTensors { header, metadata, tensors })
 }
 
+/// Reads our header, and the shape of every tensor that [`read`] would give, by name; no values are read.
+pub(super) fn shapes(path: &Path) -> Result<(Option<String>, BTreeMap<String, Vec<usize>>), ArtifactError> {
+    let file = File::open(path).map_err(|source| ArtifactError::io(path, source))?;
+    #[expect(unsafe_code, reason = "only the first pages of a large file are needed")]
+    // SAFETY: as above.
+    let bytes = unsafe { Mmap::map(&file) }.map_err(|source| ArtifactError::io(path, source))?;
+    let not_safetensors = |error| ArtifactError::invalid(path, format!("not a safetensors file: {error}"));
+    let (_, fields) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
+    let header = fields.metadata().as_ref().and_then(|metadata| metadata.get(HEADER_KEY).cloned());
+    let views = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
+    let weights = views.iter().filter(|(_, view)| matches!(view.dtype(), Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16));
+    Ok((header, weights.map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect()))
+}
+
 /// Writes a file; the same content gives the same bytes.
 pub(super) fn write(path: &Path, header: String, tensors: &[ModelTensor]) -> Result<(), ArtifactError> {
     let invalid = |reason: String| ArtifactError::invalid(path, reason);

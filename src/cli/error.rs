@@ -42,13 +42,17 @@ pub(super) enum CommandError {
     Signal(#[from] ctrlc::Error),
 }
 
+/// Problems with a manifest as standard error shows them.
+pub(super) fn in_place(problems: &ManifestErrors) -> String {
+    if io::stderr().is_terminal() { format!("{}\n", problems.coloured()) } else { format!("{problems}\n") }
+}
+
 impl CommandError {
     /// Writes the error and its hint, and says how to exit.
     pub(super) fn report(&self, out: &mut dyn Write) -> ExitCode {
         let text = match self {
             // Manifest errors bring their own form, with the lines that they are about.
-            CommandError::Manifest(errors) if io::stderr().is_terminal() => format!("{}\n", errors.coloured()),
-            CommandError::Manifest(errors) => format!("{errors}\n"),
+            CommandError::Manifest(errors) => in_place(errors),
             other => format!("error: {other}\n"),
         };
         // Nobody is left to tell if standard error is closed.

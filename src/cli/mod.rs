@@ -86,7 +86,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Plan(args)) => plan::run(&args, global),
         Some(Command::Status(args)) => status::run(&args, global),
         Some(Command::Explain(args)) => explain::run(&args, global),
-        Some(Command::Validate(args)) => validate::run(&args),
+        Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Cache(args)) => cache::run(&args, global),

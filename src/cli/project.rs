@@ -8,8 +8,9 @@ use crate::cache::{Cache, Project};
 use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::key::StageId;
-use crate::manifest::{self, Family, Override, VariantFilter};
+use crate::manifest::{self, Family, Override, Places, VariantFilter};
 use crate::plan::{Plan, Selection};
+use crate::preflight;
 
 /// Which pipeline.
 #[derive(Debug, Args)]
@@ -46,20 +47,33 @@ pub(super) struct Loaded {
 }
 
 impl ManifestArgs {
-    /// Reads the manifest and nothing else.
+    /// Reads the manifest and what it needs no look at images for; an error for stages that cannot do together.
     pub(super) fn family(&self) -> Result<Family, CommandError> {
+        let (family, places) = self.placed()?;
+        let conflicts = preflight::conflicts(&family);
+        if conflicts.is_empty() { Ok(family) } else { Err(places.locate(&family, &conflicts).into()) }
+    }
+
+    /// Reads the manifest and nothing else.
+    pub(super) fn placed(&self) -> Result<(Family, Places), CommandError> {
         #[expect(clippy::disallowed_methods, reason = "paths on the command line are relative to the current folder")]
         let current = std::env::current_dir()?;
-        Ok(manifest::load(&self.manifest, &self.param, &current)?.select(&self.variant)?)
+        let (family, places) = manifest::load_with_places(&self.manifest, &self.param, &current)?;
+        Ok((family.select(&self.variant)?, places))
     }
 
     /// Reads the manifest and finds its project.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, CommandError> {
         let family = self.family()?;
-        let folder = family.manifest.parent().unwrap_or(Path::new("/"));
-        let project = Project::of(folder, global.state_dir.clone());
+        let project = project_of(&family, global);
         Ok(Loaded { family, project })
     }
+}
+
+/// The project that a manifest belongs to.
+pub(super) fn project_of(family: &Family, global: &Global) -> Project {
+    let folder = family.manifest.parent().unwrap_or(Path::new("/"));
+    Project::of(folder, global.state_dir.clone())
 }
 
 impl SelectionArgs {

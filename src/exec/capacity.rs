@@ -5,6 +5,7 @@ use std::thread::available_parallelism;
 
 use crate::exec::worker::worker_hello;
 use crate::manifest::PipelineStage;
+use crate::preflight::machine_memory;
 use crate::stage::{Device, MemorySize, StageSpec};
 
 /// A stage on a GPU leaves the other cores to stages that pack; its own prepare its batches.
@@ -153,15 +154,6 @@ fn visible_gpus() -> Vec<usize> {
             _ => None,
         })
         .collect()
-}
-
-/// What the machine has, or this process may take of it.
-fn machine_memory() -> MemorySize {
-    let number = |text: String| text.split_whitespace().find_map(|word| word.parse::<u64>().ok());
-    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let total = meminfo.lines().find(|line| line.starts_with("MemTotal:")).map(str::to_owned).and_then(number);
-    let limit = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(number);
-    MemorySize(total.map_or(u64::MAX, |kibibytes| kibibytes << 10).min(limit.unwrap_or(u64::MAX)))
 }
 
 #[cfg(test)]

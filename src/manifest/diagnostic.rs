@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
 
 use super::node::Node;
 use super::source::{Sources, Span};
 
-/// Everything wrong with a manifest that could be found at once; at least one thing.
+/// Everything wrong with a manifest, or likely to be, that could be found at once.
 #[derive(Debug)]
 pub struct ManifestErrors {
     problems: Vec<Diagnostic>,
@@ -21,12 +22,46 @@ pub struct ManifestErrors {
 /// One thing wrong.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Diagnostic {
+    severity: Severity,
     title: String,
     place: Option<Span>,
     label: Option<String>,
     also: Vec<(Span, String)>,
-    note: Option<String>,
+    notes: Vec<String>,
     help: Vec<String>,
+}
+
+/// Whether a pipeline can run in spite of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    Error,
+    /// It can, but hardly as it was meant.
+    Warning,
+}
+
+/// One thing wrong, for programs to read.
+#[derive(Debug, Serialize)]
+pub struct ManifestProblem<'a> {
+    pub severity: Severity,
+    pub message: &'a str,
+    /// None for a manifest that is not there.
+    #[serde(flatten)]
+    pub place: Option<ProblemPlace<'a>>,
+    pub notes: &'a [String],
+    /// What would be right.
+    pub help: &'a [String],
+}
+
+/// Where in a manifest something is wrong.
+#[derive(Debug, Serialize)]
+pub struct ProblemPlace<'a> {
+    /// The path as given or as reached from there.
+    pub file: &'a str,
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1, in characters.
+    pub column: usize,
 }
 
 impl ManifestErrors {
@@ -40,6 +75,16 @@ impl ManifestErrors {
     /// How many problems there are.
     pub fn count(&self) -> usize {
         self.problems.len()
+    }
+
+    /// How many of them are of one severity.
+    pub fn count_of(&self, severity: Severity) -> usize {
+        self.problems.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// The problems in the order of the text.
+    pub fn problems(&self) -> impl Iterator<Item = ManifestProblem<'_>> {
+        self.problems.iter().map(|problem| problem.listed(&self.sources))
     }
 
     /// All problems for a terminal that shows colours.
@@ -79,7 +124,20 @@ impl Diagnostic {
 
     /// A problem that no text holds, such as a manifest that is not there.
     pub fn anywhere(title: impl Into<String>) -> Diagnostic {
-        Diagnostic { title: title.into(), place: None, label: None, also: Vec::new(), note: None, help: Vec::new() }
+        Diagnostic {
+            severity: Severity::Error,
+            title: title.into(),
+            place: None,
+            label: None,
+            also: Vec::new(),
+            notes: Vec::new(),
+            help: Vec::new(),
+        }
+    }
+
+    /// With another severity than an error's.
+    pub fn severity(self, severity: Severity) -> Diagnostic {
+        Diagnostic { severity, ..self }
     }
 
     /// A few words under the place.
@@ -94,9 +152,9 @@ impl Diagnostic {
         self
     }
 
-    /// When it is so.
+    /// What is known of it besides, such as when it is so.
     pub fn note(mut self, note: String) -> Diagnostic {
-        self.note = Some(note);
+        self.notes.push(note);
         self
     }
 
@@ -106,8 +164,24 @@ impl Diagnostic {
         self
     }
 
+    fn listed<'a>(&'a self, sources: &'a Sources) -> ManifestProblem<'a> {
+        let Diagnostic { severity, title, place, notes, help, .. } = self;
+        let place = place.map(|place| {
+            let source = sources.get(place.source);
+            let before = &source.text[..character_start(&source.text, place.start)];
+            let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+            let line = before.matches('\n').count() + 1;
+            ProblemPlace { file: &source.name, line, column: before[line_start..].chars().count() + 1 }
+        });
+        ManifestProblem { severity: *severity, message: title, place, notes, help }
+    }
+
     fn group<'a>(&'a self, sources: &'a Sources) -> Group<'a> {
-        let mut group = Group::with_title(Level::ERROR.primary_title(self.title.as_str()));
+        let level = match self.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let mut group = Group::with_title(level.primary_title(self.title.as_str()));
         if let Some(place) = self.place {
             let in_same_source = self.also.iter().filter(|(span, _)| span.source == place.source);
             let context = in_same_source.map(|(span, label)| AnnotationKind::Context.span(range(*span, sources)).label(label.as_str()));
@@ -119,7 +193,7 @@ impl Diagnostic {
             }
         }
         group
-            .elements(self.note.iter().map(|note| Level::NOTE.message(note.as_str())))
+            .elements(self.notes.iter().map(|note| Level::NOTE.message(note.as_str())))
             .elements(self.help.iter().map(|help| Level::HELP.message(help.as_str())))
     }
 }

@@ -11,27 +11,29 @@ use super::matrix::Matrix;
 use super::node::Node;
 use super::params;
 use super::pipeline::{Family, Pipeline, Variant};
+use super::places::StagePlaces;
 use super::resolve;
 use super::schema::Rules;
 use super::source::Sources;
-use crate::key::VariantName;
+use crate::key::{StageId, VariantName};
 
-/// The family; complete if no problem was added.
-pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Family {
+/// The family, with the places of every variant's stages; complete if no problem was added.
+pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> (Family, Vec<StagePlaces>) {
     let matrix = Matrix::read(root, sources, problems);
     let rules = Rules::new();
     let mut found = Found::default();
-    let mut variants = Vec::new();
+    let (mut variants, mut places) = (Vec::new(), Vec::new());
     for (root, variant) in matrix.combinations(root) {
         let mut problems = Vec::new();
-        let pipeline = Reader { path, sources, rules: &rules, problems: &mut problems }.pipeline(root, variant);
+        let (pipeline, stages) = Reader { path, sources, rules: &rules, problems: &mut problems }.pipeline(root, variant);
+        places.push(StagePlaces { variant: pipeline.variant.as_ref().map(|variant| variant.name.clone()), stages });
         found.add(problems, pipeline.variant.as_ref());
         variants.push(pipeline);
     }
     problems.extend(found.diagnostics());
     problems.extend(unequal_names(root, &variants));
     let name = variants.first().map(|pipeline| pipeline.name.clone()).unwrap_or_default();
-    Family { name, manifest: sources.absolute(path), variants }
+    (Family { name, manifest: sources.absolute(path), variants }, places)
 }
 
 struct Reader<'a> {
@@ -42,32 +44,33 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn pipeline(self, mut root: Node, variant: Option<Variant>) -> Pipeline {
+    fn pipeline(self, mut root: Node, variant: Option<Variant>) -> (Pipeline, Vec<(StageId, Node)>) {
         let Reader { path, sources, rules, problems } = self;
         let params = params::substitute(&mut root, sources, problems);
         let document = document::read(&root, rules, problems);
         let stages = resolve::resolve(&document, sources, problems);
         let file_stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Pipeline {
+        let pipeline = Pipeline {
             name: document.name.unwrap_or(file_stem),
             description: document.description,
             variant,
             manifest: sources.absolute(path),
             params,
             stages,
-        }
+        };
+        (pipeline, document.stages.into_iter().map(|stage| (stage.id, stage.node)).collect())
     }
 }
 
 /// The problems of all variants, equal ones together.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     problems: Vec<(Diagnostic, Vec<VariantName>)>,
     variants: usize,
 }
 
 impl Found {
-    fn add(&mut self, problems: Vec<Diagnostic>, variant: Option<&Variant>) {
+    pub fn add(&mut self, problems: Vec<Diagnostic>, variant: Option<&Variant>) {
         self.variants += 1;
         for problem in problems {
             let index = self.problems.iter().position(|(known, _)| *known == problem).unwrap_or_else(|| {
@@ -79,7 +82,7 @@ impl Found {
         }
     }
 
-    fn diagnostics(self) -> impl Iterator<Item = Diagnostic> {
+    pub fn diagnostics(self) -> impl Iterator<Item = Diagnostic> {
         let variants = self.variants;
         self.problems.into_iter().map(move |(problem, names)| match &names[..] {
             [] => problem,

@@ -55,7 +55,7 @@ pub struct PipelineStage {
 }
 
 /// An input with its source found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PipelineInput {
     /// As in [`crate::stage::InputUse`].
     pub name: String,

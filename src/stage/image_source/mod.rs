@@ -94,6 +94,16 @@ impl PackedLocation {
         reader.paths().into_par_iter().map(list).collect()
     }
 
+    /// The paths of the images that are asked for, from there on, sorted. Reads as little as the files' kind allows.
+    pub fn list_names(&self, scratch: &Path) -> Result<Vec<String>, StageError> {
+        let all = PackedLocation { inside: String::new(), ..self.clone() };
+        let reader = all.open(&self.container, scratch)?;
+        let inner = reader.paths().into_iter().filter_map(|path| path.strip_prefix(&self.inside).map(str::to_owned));
+        let mut paths: Vec<String> = inner.collect();
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
     /// Those of all images that are asked for, by their paths from there on.
     pub fn select(&self, all: &[SourceFile]) -> Vec<SourceFile> {
         let inner = |file: &SourceFile| Some(SourceFile { path: file.path.strip_prefix(&self.inside)?.to_owned(), digest: file.digest });

@@ -191,7 +191,7 @@ impl Pack {
     }
 
     /// Whether any image may go to this part.
-    pub(super) fn produces(&self, subset: Subset) -> bool {
+    pub fn produces(&self, subset: Subset) -> bool {
         let held_out = |split: &Split| match subset {
             Subset::Train => false,
             Subset::Val => !split.val.is_zero(),

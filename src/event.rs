@@ -5,12 +5,13 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::{ActionKey, Change, StageId, StagePath};
 
 /// Something that happened inside a stage. Travels from the worker as JSON too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum StageEvent {
     /// `done` of `total` units of the current activity are finished.
@@ -37,7 +38,7 @@ pub enum StageEvent {
 }
 
 /// What a progress bar counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Unit {
     Images,
@@ -47,26 +48,29 @@ pub enum Unit {
 }
 
 /// The state of training at the end of an epoch. Losses are means per image; accuracies are fractions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct EpochMetrics {
     /// Counted from 1.
+    #[schemars(range(min = 1))]
     pub epoch: u32,
     /// Of how many.
     pub epochs: u32,
     /// The rate in force during the epoch.
     pub learning_rate: f64,
     pub train_loss: f64,
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub train_accuracy: f64,
     /// Of the validation set, where there is one.
     pub val_loss: Option<f64>,
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub val_accuracy: Option<f64>,
     /// Training speed, validation left out.
     pub images_per_second: f64,
 }
 
 /// What a stage leaves besides its files.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageOutput {
     /// Images that could not be read and were left out, with `on-error: skip`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -80,28 +84,36 @@ pub struct StageOutput {
 }
 
 /// An image that was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SkippedImage {
     pub path: String,
     pub reason: String,
 }
 
 /// Something that happened in a run. The events of a run, in order, tell all of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RunEvent {
     /// The first event. `stages` are in the order in which they will be looked at, variant by variant.
-    RunStarted { run: String, pipeline: String, stages: Vec<ListedStage> },
+    RunStarted {
+        /// The run's id.
+        run: String,
+        /// The pipeline's name.
+        pipeline: String,
+        stages: Vec<ListedStage>,
+    },
     /// Another process is running the same action; this run waits for it.
     StageWaiting {
         #[serde(flatten)]
         stage: StagePath,
+        /// Who that is.
         holder: String,
     },
     /// A stage begins, for these reasons.
     StageStarted {
         #[serde(flatten)]
         stage: StagePath,
+        /// Why it runs; several may be so at once.
         changes: Vec<Change>,
     },
     /// A running stage says something.
@@ -114,6 +126,7 @@ pub enum RunEvent {
     StageReused(StageResult),
     /// A stage ran to its end.
     StageFinished(StageResult),
+    /// A stage could not finish, for the reason `error`.
     StageFailed {
         #[serde(flatten)]
         stage: StagePath,
@@ -123,22 +136,30 @@ pub enum RunEvent {
     StageNotRun {
         #[serde(flatten)]
         stage: StagePath,
+        /// The stage that did not finish.
         needs: Option<StageId>,
     },
     /// The last event.
-    RunFinished { outcome: RunOutcome, seconds: f64 },
+    RunFinished {
+        outcome: RunOutcome,
+        /// How long it took.
+        #[schemars(range(min = 0.0))]
+        seconds: f64,
+    },
 }
 
 /// A stage of a run that begins.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListedStage {
     #[serde(flatten)]
     pub stage: StagePath,
+    /// As in the manifest.
+    #[schemars(extend("examples" = ["pack", "train"]))]
     pub kind: String,
 }
 
 /// What a stage gave, now or earlier.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageResult {
     #[serde(flatten)]
     pub stage: StagePath,
@@ -154,15 +175,15 @@ pub struct StageResult {
     pub unstable_inputs: Vec<PathBuf>,
 }
 
-/// A number that a stage reported.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// A number that a stage reported, such as `rank-1`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     pub name: String,
     pub value: f64,
 }
 
 /// How a run ended; of several variants, the worst counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     Succeeded,

@@ -12,8 +12,9 @@
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
-//! | [`preflight`] | what would make a run fail, found before it starts |
 //! | [`protocol`] | the messages between coordinator and worker |
+//! | [`schema`] | the JSON Schemas of manifests and of what is written |
+//! | [`preflight`] | what would make a run fail, found before it starts |
 //! | [`report`] | events and records made readable |
 //! | [`plan`] | the graph of stages and what a run would do |
 //! | [`exec`] | running the plan |
@@ -49,8 +50,10 @@ pub mod cache;
 pub mod record;
 
 pub mod manifest;
-pub mod preflight;
 pub mod protocol;
+pub mod schema;
+
+pub mod preflight;
 
 pub mod plan;
 

@@ -1,20 +1,92 @@
-//! The published JSON Schema: up to date, and of one mind with the loader.
+//! The published JSON Schemas: up to date, of one mind with the loader, and true of what is written.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use packtrain::artifact::{History, HistoryEpoch, OversampleEvaluation, Predictions, RowLabels};
 use packtrain::manifest::{load, schema};
-use serde_json::Value;
+use packtrain::schema::Document;
+use serde_json::{Value, json};
 
 #[test]
-fn the_committed_schema_is_the_one_of_the_types() {
-    let committed = fs::read_to_string(root().join("schemas/pipeline.schema.json")).unwrap();
-    let generated = format!("{}\n", serde_json::to_string_pretty(&schema()).unwrap());
-    let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pipeline.schema.json");
-    fs::write(&fresh, &generated).unwrap();
-    assert!(committed == generated, "schemas/pipeline.schema.json is out of date; the right one is {}", fresh.display());
+fn the_committed_schemas_are_those_of_the_types() {
+    let is_stale = |document: &Document| {
+        let committed = fs::read_to_string(root().join("schemas").join(document.file())).unwrap_or_default();
+        let generated = format!("{}\n", serde_json::to_string_pretty(&document.schema()).unwrap());
+        fs::write(Path::new(env!("CARGO_TARGET_TMPDIR")).join(document.file()), &generated).unwrap();
+        committed != generated
+    };
+    let stale: Vec<String> = Document::ALL.into_iter().filter(is_stale).map(Document::file).collect();
+    assert!(stale.is_empty(), "out of date in schemas/: {}; the right ones are in {}", stale.join(", "), env!("CARGO_TARGET_TMPDIR"));
+}
+
+#[test]
+fn the_program_prints_every_schema() {
+    for document in Document::ALL {
+        let output = Command::new(env!("CARGO_BIN_EXE_packtrain")).args(["schema", document.name()]).output().unwrap();
+        let committed = fs::read(root().join("schemas").join(document.file())).unwrap();
+        assert!(output.stdout == committed, "packtrain schema {document}");
+    }
+}
+
+#[test]
+fn what_a_run_writes_fits_the_schemas() {
+    let folder = tempfile::tempdir().unwrap();
+    packtrain::demo::write_images(&folder.path().join("images"), 1).unwrap();
+    fs::create_dir(folder.path().join(".packtrain")).unwrap();
+    let manifest = "params: { size: 16 }\nmatrix: { size: [8, 16] }\nstages:\n  \
+        pack: { kind: pack, images: images, size: '${size}', split: { test: 5 } }\n  \
+        mean: { kind: compute-mean, images: pack.train, per: pixel }\n";
+    let run = |manifest: &str, code: i32| {
+        fs::write(folder.path().join("m.yaml"), manifest).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
+        let output = command.args(["run", "--json", "m.yaml"]).current_dir(folder.path()).env_remove("PACKTRAIN_STATE").output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
+        let lines: Vec<Value> = serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect();
+        assert!(lines.len() >= 6);
+        lines.iter().for_each(|line| assert_fits(Document::Event, line));
+    };
+    run(manifest, 0);
+    fs::write(folder.path().join("images/circle/broken.jpg"), "no picture").unwrap();
+    run(manifest, 1);
+    run(&manifest.replace("size: '${size}'", "on-error: skip, size: '${size}'"), 0);
+
+    let records: Vec<_> = fs::read_dir(folder.path().join(".packtrain/runs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(!records.is_empty());
+    records.iter().for_each(|path| assert_fits(Document::Run, &read(path)));
+    assert_fits(Document::Mean, &read(&folder.path().join("output/m/size=8/mean/mean.json")));
+}
+
+#[test]
+fn evaluations_and_histories_fit_their_schemas() {
+    let rows = RowLabels { labels: vec![0, 1], label_names: vec!["cat".into(), "dog".into()], paths: vec!["a".into(), "b".into()] };
+    let predictions = Predictions { probabilities: &[0.75, 0.25, 0.5, 0.5], rows: &rows, class_names: &rows.label_names };
+    let evaluation = predictions.evaluate();
+    assert_fits(Document::Evaluation, &serde_json::to_value(&evaluation).unwrap());
+    let crops = OversampleEvaluation { count: 10, baseline: evaluation.clone(), crops: evaluation, gain: 0.0 };
+    assert_fits(Document::Evaluation, &serde_json::to_value(&crops).unwrap());
+    let epoch =
+        |epoch, val_loss| HistoryEpoch { epoch, learning_rate: 0.1, train_loss: 0.5, train_accuracy: 1.0, val_loss, val_accuracy: None };
+    let history = History { epochs: vec![epoch(1, None), epoch(2, Some(0.25))] };
+    assert_fits(Document::History, &serde_json::to_value(&history).unwrap());
+}
+
+#[test]
+fn what_is_wrong_does_not_fit() {
+    let refused = |document: Document, value: Value| {
+        let validator = jsonschema::validator_for(&document.schema()).unwrap();
+        assert!(!validator.is_valid(&value), "{document}: {value}");
+    };
+    refused(Document::Event, json!({ "event": "stage-exploded", "stage": "pack" }));
+    refused(Document::Event, json!({ "event": "run-finished", "outcome": "perhaps", "seconds": 1.0 }));
+    refused(Document::Event, json!({ "event": "stage-failed", "stage": "1 pack", "error": "no" }));
+    refused(Document::Run, json!({ "format": 1 }));
+    refused(Document::Evaluation, json!({ "rows": 1, "rank1": 1.5, "rank5": 1.0, "loss": 0.0, "classes": [], "confusion": [] }));
+    refused(Document::History, json!({ "epochs": [{ "epoch": 0 }] }));
+    refused(Document::Mean, json!({ "R": 1.0, "G": 2.0 }));
 }
 
 #[test]
@@ -53,6 +125,16 @@ fn descriptions_defaults_and_bounds_reach_the_schema() {
     assert!(folds["description"].as_str().unwrap().starts_with("Folds of the cross-validation"));
     assert_eq!(folds["default"], 3);
     assert_eq!(folds["anyOf"][0]["minimum"], 2);
+}
+
+fn assert_fits(document: Document, value: &Value) {
+    let validator = jsonschema::validator_for(&document.schema()).unwrap();
+    let problems: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();
+    assert_eq!(problems, Vec::<String>::new(), "{document}: {value}");
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 fn root() -> PathBuf {

@@ -10,20 +10,24 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactError, RowLabels, figure, json};
 
 /// The metrics of a model on labelled rows; all are fractions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Evaluation {
     /// Rows evaluated.
     pub rows: u64,
     /// The fraction of rows whose class has the highest probability.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub rank1: f64,
     /// The fraction of rows whose class is among the five highest; with fewer classes, among all.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub rank5: f64,
     /// Mean negative log-likelihood of the true class; a probability counts as at least 2^-23, as in scikit-learn.
+    #[schemars(range(min = 0.0))]
     pub loss: f64,
     /// The model's classes in its order, then those that only the data has.
     pub classes: Vec<ClassReport>,
@@ -32,24 +36,34 @@ pub struct Evaluation {
 }
 
 /// How well a model does on one class; a ratio without a denominator is 0.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClassReport {
     pub name: String,
+    /// Of the rows that were taken for this class, the fraction that is of it.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub precision: f64,
+    /// Of the rows of this class, the fraction that was found.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub recall: f64,
+    /// The harmonic mean of both.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub f1: f64,
     /// Rows of this class.
     pub support: u64,
 }
 
 /// An evaluation on whole images beside one on several crops of each.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct OversampleEvaluation {
     /// Crops per image.
+    #[schemars(range(min = 1), extend("examples" = [10]))]
     pub count: u32,
+    /// On whole images.
     pub baseline: Evaluation,
+    /// On the mean over the crops of each image.
     pub crops: Evaluation,
     /// Rank-1 of the crops minus rank-1 of the baseline.
+    #[schemars(range(min = -1.0, max = 1.0))]
     pub gain: f64,
 }
 

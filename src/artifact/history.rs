@@ -2,30 +2,38 @@
 
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::{ArtifactError, figure, json};
 use crate::event::EpochMetrics;
 
 /// The metrics of every epoch of a training.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct History {
     pub epochs: Vec<HistoryEpoch>,
 }
 
 /// The metrics of one epoch. Speeds are left out: the file depends on the inputs alone.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct HistoryEpoch {
     /// Counted from 1.
+    #[schemars(range(min = 1))]
     pub epoch: u32,
+    /// In force during the epoch.
+    #[schemars(range(min = 0.0), extend("examples" = [0.001]))]
     pub learning_rate: f64,
+    /// Mean per image, with the penalty.
     pub train_loss: f64,
+    /// A fraction.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub train_accuracy: f64,
     /// Of the validation set, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub val_loss: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub val_accuracy: Option<f64>,
 }
 

@@ -3,18 +3,25 @@
 use std::fs;
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ArtifactError;
 
 /// The mean of a set of images, in 0–255 units, by channel; with `per: pixel` for every pixel too.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mean {
+    /// Mean of red.
     #[serde(rename = "R")]
+    #[schemars(range(min = 0.0, max = 255.0), extend("examples" = [124.96]))]
     pub r: f64,
+    /// Mean of green.
     #[serde(rename = "G")]
+    #[schemars(range(min = 0.0, max = 255.0), extend("examples" = [124.96]))]
     pub g: f64,
+    /// Mean of blue.
     #[serde(rename = "B")]
+    #[schemars(range(min = 0.0, max = 255.0), extend("examples" = [124.96]))]
     pub b: f64,
     /// Standard deviation of R, G, B; files made elsewhere may lack it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,7 +35,7 @@ pub struct Mean {
 }
 
 /// A mean for every pixel.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MeanImage {
     pub height: usize,
     pub width: usize,

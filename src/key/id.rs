@@ -3,22 +3,25 @@
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// A stage's name: letters, digits, `-` and `_`, beginning with a letter; it names a folder under `output/` too.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
+#[schemars(with = "String", extend("pattern" = "^[A-Za-z][A-Za-z0-9_-]*$", "examples" = ["pack", "train"]))]
 pub struct StageId(String);
 
 /// A variant's name within its pipeline: `lr=0.01,batch=64`. It names a folder under `output/` too; no stage's name has a `=`, so
 /// that the two never meet.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(extend("examples" = ["lr=0.01,batch=64"]))]
 pub struct VariantName(String);
 
 /// A stage within a run: of the pipeline, or of one of its variants.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct StagePath {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variant: Option<VariantName>,

@@ -4,6 +4,7 @@
 
 use std::cmp::Ordering;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::key::Digest;
@@ -23,7 +24,7 @@ pub struct Listing {
 }
 
 /// How a listing differs from an earlier one, as paths.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ListingDiff {
     pub added: Vec<String>,
     pub removed: Vec<String>,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
@@ -16,19 +17,27 @@ use crate::key::{ActionKey, Change, StagePath, VariantName};
 pub const FORMAT: u32 = 2;
 
 /// One run of a pipeline, with all its variants.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRecord {
+    /// The version of this layout.
+    #[schemars(extend("const" = FORMAT))]
     pub format: u32,
+    /// Sorts by the time of the run's start.
+    #[schemars(extend("examples" = ["20260102T030405-1234"]))]
     pub id: String,
+    /// Where its results come from.
     pub provenance: RunProvenance,
+    /// Null if the run did not come to its end.
     pub outcome: Option<RunOutcome>,
+    /// How long the run took.
+    #[schemars(range(min = 0.0))]
     pub seconds: f64,
     /// In the order in which they were looked at.
     pub stages: Vec<StageRecord>,
 }
 
 /// Where a run's results come from.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RunProvenance {
     pub pipeline: String,
     pub manifest: PathBuf,
@@ -48,7 +57,7 @@ pub struct RunProvenance {
 }
 
 /// A variant of a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VariantParams {
     pub variant: VariantName,
     /// Those that are not the same in all variants.
@@ -56,25 +65,33 @@ pub struct VariantParams {
 }
 
 /// What became of one stage.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageRecord {
     #[serde(flatten)]
     pub stage: StagePath,
+    /// As in the manifest.
+    #[schemars(extend("examples" = ["pack", "train"]))]
     pub kind: String,
     pub state: StageState,
+    /// Null for a stage that gave no result.
     pub key: Option<ActionKey>,
+    /// Why it ran.
     pub changes: Vec<Change>,
+    /// How long the stage ran; of a reused one, when it did.
     pub seconds: f64,
     pub metrics: Vec<Metric>,
+    /// Of those that were trained in this run.
     pub epochs: Vec<EpochMetrics>,
     pub warnings: Vec<String>,
     pub output: StageOutput,
+    /// The files, where users find them.
     pub files: Vec<PathBuf>,
+    /// Why it failed.
     pub error: Option<String>,
 }
 
 /// The life of a stage within a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum StageState {
     /// Not looked at yet.

@@ -180,6 +180,7 @@ impl JsonSchema for Reference {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "An input: `stage`, `stage.output`, or `{ file: path }` for a file from outside.",
+            "examples": ["mean", "pack.train", { "file": "resnet50.safetensors" }],
             "oneOf": [
                 { "type": "string", "pattern": "^(\\$\\{.+\\}|[A-Za-z][A-Za-z0-9_-]*(\\.[a-z0-9-]+)?)$" },
                 { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::tensors::{self, NamedTensors};
+use crate::artifact::tensors::{self, NamedTensors, TensorShapes};
 use crate::artifact::{ArtifactError, Mean};
 
 /// A model file read into memory.
@@ -68,7 +68,7 @@ pub struct ModelTensor {
 impl ModelOutline {
     /// Reads what a model or a file of weights says of itself, whatever its size.
     pub fn read(path: &Path) -> Result<ModelOutline, ArtifactError> {
-        let (header, tensors) = tensors::shapes(path)?;
+        let TensorShapes { header, tensors } = tensors::shapes(path)?;
         Ok(ModelOutline { header: parse_header(path, header)?, tensors })
     }
 }

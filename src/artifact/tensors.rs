@@ -22,6 +22,14 @@ pub(super) struct NamedTensors {
     pub(super) tensors: Vec<ModelTensor>,
 }
 
+/// What a file holds, without the values.
+pub(super) struct TensorShapes {
+    /// Ours, as JSON; `None` for a file made elsewhere.
+    pub(super) header: Option<String>,
+    /// By name.
+    pub(super) tensors: BTreeMap<String, Vec<usize>>,
+}
+
 /// The one metadata key that we write. One, because safetensors writes several in a random order.
 const HEADER_KEY: &str = "packtrain";
 
@@ -46,7 +54,7 @@ pub(super) fn read(path: &Path) -> Result<NamedTensors, ArtifactError> {
 }
 
 /// Reads our header, and the shape of every tensor that [`read`] would give, by name; no values are read.
-pub(super) fn shapes(path: &Path) -> Result<(Option<String>, BTreeMap<String, Vec<usize>>), ArtifactError> {
+pub(super) fn shapes(path: &Path) -> Result<TensorShapes, ArtifactError> {
     let file = File::open(path).map_err(|source| ArtifactError::io(path, source))?;
     #[expect(unsafe_code, reason = "only the first pages of a large file are needed")]
     // SAFETY: as above.
@@ -56,7 +64,7 @@ pub(super) fn shapes(path: &Path) -> Result<(Option<String>, BTreeMap<String, Ve
     let header = fields.metadata().as_ref().and_then(|metadata| metadata.get(HEADER_KEY).cloned());
     let views = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
     let weights = views.iter().filter(|(_, view)| matches!(view.dtype(), Dtype::F32 | Dtype::F64 | Dtype::F16 | Dtype::BF16));
-    Ok((header, weights.map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect()))
+    Ok(TensorShapes { header, tensors: weights.map(|(name, view)| (name.to_owned(), view.shape().to_vec())).collect() })
 }
 
 /// Writes a file; the same content gives the same bytes.

@@ -98,14 +98,14 @@ fn pack_line(pack: &PackSurvey) -> String {
         shown.push(format!("{} more", pack.classes.len() - CLASSES));
     }
     let noun = if pack.classes.len() == 1 { "class" } else { "classes" };
-    let parts: Vec<String> = pack.parts.iter().map(|(part, images)| format!("{part} {}", grouped(*images))).collect();
+    let parts: Vec<String> = pack.parts.iter().map(|part| format!("{} {}", part.name, grouped(part.images))).collect();
+    let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!(
-        "{}: {} images in {} {noun} ({}): {}; {}",
+        "{}: {} images in {} {noun} ({}){parts}; {}",
         named(pack.stage.variant.as_ref(), pack.stage.stage.as_str()),
         grouped(pack.images),
         pack.classes.len(),
         shown.join(", "),
-        parts.join(", "),
         report::bytes(pack.bytes)
     )
 }
@@ -114,6 +114,7 @@ fn training_line(training: &TrainingSurvey) -> String {
     let TrainingSurvey { stage, network, size, weights, batch, memory } = training;
     let stage = named(stage.variant.as_ref(), stage.stage.as_str());
     let weights = grouped(*weights);
+    let memory = report::bytes(memory.0);
     format!("{stage}: {network} for {size}×{size} pixels, {weights} weights, batches of {batch}; about {memory} of memory on the CPU")
 }
 

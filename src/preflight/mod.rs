@@ -35,8 +35,8 @@ pub struct PackSurvey {
     pub stage: StagePath,
     pub images: u64,
     pub classes: Vec<ClassSurvey>,
-    /// Images of every part that it makes.
-    pub parts: Vec<(&'static str, u64)>,
+    /// What it makes of them; nothing where the split cannot be made.
+    pub parts: Vec<PartSurvey>,
     /// Bytes of pixels written.
     pub bytes: u64,
 }
@@ -45,6 +45,13 @@ pub struct PackSurvey {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ClassSurvey {
     pub name: String,
+    pub images: u64,
+}
+
+/// A part of the split.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartSurvey {
+    pub name: &'static str,
     pub images: u64,
 }
 

@@ -1,7 +1,7 @@
 //! Whether networks can take the images that they are given.
 
 use crate::artifact::ModelOutline;
-use crate::manifest::PipelineInputSource;
+use crate::manifest::{Finding, PipelineInputSource};
 use crate::preflight::{Report, Scene, square};
 use crate::stage::{
     ComputeMean, EvalView, Evaluate, ExtractFeatures, MeanPer, OversampleEval, PretrainedNetwork, StageSpec, Train, TrainView,
@@ -57,7 +57,7 @@ fn check_training(spec: &Train, scene: &Scene<'_>, report: &mut Report<'_>) {
         for (name, _) in resized.into_iter().filter(|(name, is_resized)| *is_resized && side(name).is_some_and(|side| side != size)) {
             let packed = square(side(name).unwrap_or(size));
             let message = format!(
-                "the images of `{name}` are {packed} pixels and would be resized to {}, which a mean for every pixel does not allow",
+                "`{name}` has images of {packed} pixels, which would be resized to {}, but a mean for every pixel does not allow that",
                 square(size)
             );
             report.error("mean", message).help =
@@ -117,8 +117,8 @@ fn check_extraction(spec: &ExtractFeatures, scene: &Scene<'_>, report: &mut Repo
         (None, None) => return,
     };
     for (input, _) in spec.sets().into_iter().filter(|_| view == EvalView::CenterCrop) {
-        if let Some(side) = scene.images(&input).and_then(|images| images.side).filter(|side| size > *side) {
-            let finding = too_small(report, [&input, place], [side, size]);
+        if let Some(side) = scene.images(input).and_then(|images| images.side).filter(|side| size > *side) {
+            let finding = too_small(report, [input, place], [side, size]);
             finding.help = Some("pack them larger, or take whole images with `view: resize`".to_owned());
         }
     }
@@ -148,6 +148,6 @@ fn model(scene: &Scene<'_>, report: &mut Report<'_>) -> Option<Model> {
 }
 
 /// The images of an input are smaller than what is cut out of them.
-fn too_small<'r>(report: &'r mut Report<'_>, [input, place]: [&str; 2], [side, size]: [u32; 2]) -> &'r mut crate::manifest::Finding {
-    report.error(place, format!("the images of `{input}` are {} pixels, too small for crops of {}", square(side), square(size)))
+fn too_small<'r>(report: &'r mut Report<'_>, [input, place]: [&str; 2], [side, size]: [u32; 2]) -> &'r mut Finding {
+    report.error(place, format!("`{input}` has images of {} pixels, too small for crops of {}", square(side), square(size)))
 }

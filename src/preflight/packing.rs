@@ -7,7 +7,7 @@ use std::rc::Rc;
 use crate::artifact::ImagesFile;
 use crate::key::{StageId, StagePath};
 use crate::manifest::{Pipeline, PipelineInput, PipelineInputSource, PipelineStage};
-use crate::preflight::{ClassSurvey, PackSurvey, Report, Survey};
+use crate::preflight::{ClassSurvey, PackSurvey, PartSurvey, Report, Survey};
 use crate::stage::{
     ArtifactType, Census, CensusInputs, ImageLocation, Labels, Pack, ParameterProblem, StageError, StageSpec, Subset, list_images,
 };
@@ -94,12 +94,12 @@ pub(super) fn survey(pipeline: &Pipeline, counted: &mut Counted, survey: &mut Su
 }
 
 fn summary(stage: StagePath, spec: &Pack, census: &Census) -> PackSurvey {
-    let parts = Subset::ALL.into_iter().filter(|subset| spec.produces(*subset));
+    let parts = Subset::ALL.into_iter().filter(|subset| spec.produces(*subset) && census.problems.is_empty());
     PackSurvey {
         stage,
         images: census.images(),
         classes: census.classes.iter().map(|class| ClassSurvey { name: class.name.clone(), images: class.images }).collect(),
-        parts: parts.map(|subset| (subset.as_str(), census.part(subset))).collect(),
+        parts: parts.map(|subset| PartSurvey { name: subset.as_str(), images: census.part(subset) }).collect(),
         bytes: census.images() * u64::from(spec.size) * u64::from(spec.size) * 3,
     }
 }

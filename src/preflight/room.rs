@@ -11,9 +11,7 @@ pub(super) fn check_memory(scene: &Scene<'_>, machine: &Machine, report: &mut Re
     let memory = spec.memory(classes)?;
     let of_network = |batch| format!("{} with a batch of {batch} takes about {memory} of memory", spec.model.name());
     let (room, finding) = match scene.stage.execution.needs.memory {
-        Some(needs) if memory > needs => {
-            (needs, Some(report.warning("needs.memory", format!("{}, not {needs}", of_network(spec.batch)))))
-        }
+        Some(needs) if memory > needs => (needs, Some(report.warning("needs.memory", format!("{}, not {needs}", of_network(spec.batch))))),
         None if memory > machine.memory => {
             let message = format!("{}; this machine has {}", of_network(spec.batch), machine.memory);
             (machine.memory, Some(report.warning("batch", message)))

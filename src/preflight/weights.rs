@@ -81,7 +81,8 @@ impl Unfit {
         let misshapen = misshapen.map(|(tensor, shape)| format!("{} is {shape:?}, not {:?}", tensor.name, tensor.shape));
         let misshapen = (!self.misshapen.is_empty()).then(|| {
             let number = self.misshapen.len();
-            format!("{number} have another shape: {}{}", misshapen.collect::<Vec<_>>().join(", "), more(number))
+            let have = if number == 1 { "has" } else { "have" };
+            format!("{number} {have} another shape: {}{}", misshapen.collect::<Vec<_>>().join(", "), more(number))
         });
         missing.into_iter().chain(misshapen).collect()
     }

@@ -20,9 +20,6 @@ struct Extractor {
     normalization: Normalization,
 }
 
-/// The input side that pretrained networks were trained with.
-const PRETRAINED_SIZE: u32 = 224;
-
 /// Runs the stage.
 pub fn run(spec: &ExtractFeatures, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
     let extractor = match (job.optional_file("model")?, spec.network) {
@@ -62,7 +59,7 @@ fn pretrained(spec: &ExtractFeatures, network: PretrainedNetwork, path: &Path, d
         Some(normalization) => normalization,
         None => of_metadata(&file).map_err(invalid)?,
     };
-    Ok(Extractor { net, size: spec.size.unwrap_or(PRETRAINED_SIZE), view: spec.view.unwrap_or_default(), normalization })
+    Ok(Extractor { net, size: spec.size.unwrap_or(PretrainedNetwork::SIZE), view: spec.view.unwrap_or_default(), normalization })
 }
 
 /// The normalisation that a weights file asks for: `scale` is `0-255` or `0-1`, `mean` and `std` are three numbers in the units

@@ -69,7 +69,7 @@ impl Pack {
         if let Some(table) = inputs.files.get("class-names.table")
             && let Err(error) = rename(&mut names, table)
         {
-            census.problem("class-names.table", in_words(&error, table));
+            census.problem("class-names.table", in_words(&error, table.parent().unwrap_or(table)));
             return census;
         }
         self.count(&sets, &folders, &names, (&mut census, seed));
@@ -144,11 +144,11 @@ fn label(set: &ImageSet<'_>, folder: &Folder<'_>, census: &mut Census) -> Option
         Labels::Filename(_) => "labels.filename",
         Labels::Table(_) => "labels.table.file",
     };
-    census.problem(set.place(key), in_words(&error, folder.table.unwrap_or(folder.root)));
+    census.problem(set.place(key), in_words(&error, folder.table.and_then(Path::parent).unwrap_or(folder.root)));
     None
 }
 
-/// The error without the place that the manifest names beside it.
+/// The error without the folder that the manifest names beside it.
 fn in_words(error: &StageError, root: &Path) -> String {
     let StageError::Input { path, reason } = error else { return error.to_string() };
     let inner = path.strip_prefix(root).map_or(Cow::Owned(path.clone()), Cow::Borrowed);

@@ -28,7 +28,7 @@ struct Units<'a> {
 
 impl Units<'_> {
     fn conv(&mut self, [conv, norm]: [&str; 2], from: Shape, outputs: u64, window: Window) -> Option<Shape> {
-        let to = self.sketch.conv(conv, from, outputs, window, true)?;
+        let to = self.sketch.conv(conv, from, outputs, window)?;
         self.sketch.norm(norm, outputs);
         self.sketch.keep(to, self.copies());
         Some(to)

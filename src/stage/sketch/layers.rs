@@ -69,13 +69,17 @@ impl Sketch {
         self.largest
     }
 
-    /// A convolution, with a bias or without. Of what it makes nothing is kept: that is for what follows to say.
-    pub(super) fn conv(&mut self, name: &str, from: Shape, outputs: u64, window: Window, has_bias: bool) -> Option<Shape> {
+    /// A convolution with a bias.
+    pub(super) fn conv(&mut self, name: &str, from: Shape, outputs: u64, window: Window) -> Option<Shape> {
+        let to = self.conv_without_bias(name, from, outputs, window)?;
+        self.trained(format!("{name}.bias"), vec![outputs]);
+        Some(to)
+    }
+
+    /// A convolution. Of what it makes nothing is kept: that is for what follows to say.
+    pub(super) fn conv_without_bias(&mut self, name: &str, from: Shape, outputs: u64, window: Window) -> Option<Shape> {
         let to = Shape { side: window.places(from.side)?, channels: outputs };
         self.trained(format!("{name}.weight"), vec![outputs, from.channels, window.side, window.side]);
-        if has_bias {
-            self.trained(format!("{name}.bias"), vec![outputs]);
-        }
         if window.is_lopsided(from.side) {
             self.keep(from, 1);
         }
@@ -159,7 +163,6 @@ impl Window {
 
     /// Whether libtorch pads a copy of the image first, because there is more to add at the end than at the beginning.
     fn is_lopsided(self, side: u64) -> bool {
-        matches!(self.border, Border::Same)
-            && ((side.div_ceil(self.stride) - 1) * self.stride + self.side).saturating_sub(side) % 2 == 1
+        matches!(self.border, Border::Same) && ((side.div_ceil(self.stride) - 1) * self.stride + self.side).saturating_sub(side) % 2 == 1
     }
 }

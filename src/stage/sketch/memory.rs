@@ -6,6 +6,9 @@ use crate::stage::{MemorySize, Optimizer, Precision, Train};
 /// Bytes of the worker with libtorch loaded and nothing in it.
 const PROGRAM: u64 = 180 << 20;
 
+/// An estimate does not pretend to know more.
+const ROUNDED: u64 = 10 << 20;
+
 /// Batches of images that exist at a time: the one that is learnt from, one that is ready, one that is being made.
 const BATCHES: u64 = 3;
 
@@ -21,7 +24,7 @@ impl Train {
         let step = weights + self.step(&sketch);
         // A checkpoint is a copy of the state, then its bytes are another; about as much again was seen to go into writing them.
         let checkpoint = 3 * state;
-        Some(MemorySize(PROGRAM + state + step.max(checkpoint)))
+        Some(MemorySize((PROGRAM + state + step.max(checkpoint)).next_multiple_of(ROUNDED)))
     }
 
     /// Bytes of a batch on its way through the network and back.

@@ -59,13 +59,8 @@ mod tests {
             let network: Network = serde_json::from_str(network).unwrap();
             assert_eq!(counts(&network.sketch(227, classes).unwrap()), expected, "{}", network.name());
         }
-        let expected = [
-            [11_176_512, 11_186_112],
-            [21_284_672, 21_301_696],
-            [23_508_032, 23_561_152],
-            [42_500_160, 42_605_504],
-            [735_424, 735_424],
-        ];
+        let expected =
+            [[11_176_512, 11_186_112], [21_284_672, 21_301_696], [23_508_032, 23_561_152], [42_500_160, 42_605_504], [735_424, 735_424]];
         for (network, expected) in PretrainedNetwork::ALL.into_iter().zip(expected) {
             assert_eq!(counts(&network.sketch(224).unwrap()), expected, "{}", network.name());
         }

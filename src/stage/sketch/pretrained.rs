@@ -55,7 +55,7 @@ fn residual(sketch: &mut Sketch, name: &str, from: Shape, row: &[(u64, Window)],
 }
 
 fn conv_norm(sketch: &mut Sketch, [conv, norm]: [&str; 2], from: Shape, outputs: u64, window: Window) -> Option<Shape> {
-    let to = sketch.conv(conv, from, outputs, window, false)?;
+    let to = sketch.conv_without_bias(conv, from, outputs, window)?;
     sketch.norm(norm, outputs);
     Some(to)
 }
@@ -63,14 +63,12 @@ fn conv_norm(sketch: &mut Sketch, [conv, norm]: [&str; 2], from: Shape, outputs:
 fn squeezenet(sketch: &mut Sketch, image: Shape) -> Option<()> {
     const POOL: Window = Window::same(3).stride(2).ceil();
     let fire = |sketch: &mut Sketch, place: u32, from: Shape, squeezed: u64, expanded: u64| {
-        let mut part = |name, from, outputs, side| {
-            sketch.conv(&format!("features.{place}.{name}"), from, outputs, Window::same(side), true)
-        };
+        let mut part = |name, from, outputs, side| sketch.conv(&format!("features.{place}.{name}"), from, outputs, Window::same(side));
         let x = part("squeeze", from, squeezed, 1)?;
         part("expand1x1", x, expanded, 1)?;
         Some(part("expand3x3", x, expanded, 3)?.with_channels(2 * expanded))
     };
-    let x = sketch.conv("features.0", image, 96, Window::same(7).stride(2).zeros(0), true)?;
+    let x = sketch.conv("features.0", image, 96, Window::same(7).stride(2).zeros(0))?;
     let x = sketch.max_pool(x, POOL)?;
     let x = fire(sketch, 3, x, 16, 64)?;
     let x = fire(sketch, 4, x, 16, 64)?;

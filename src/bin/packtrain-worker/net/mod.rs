@@ -111,9 +111,11 @@ impl FeatureNet {
 
 #[cfg(test)]
 mod tests {
+    use packtrain::stage::{Sketch, TensorShape};
     use tch::Device;
 
     use super::*;
+    use crate::weights::Role;
 
     /// Networks for images of 227×227 pixels and so many classes; what is trained, and that with the running statistics, as
     /// `tests/reference/networks.py` prints it. Of the networks that are complete, Keras 3 counts the same.
@@ -132,6 +134,32 @@ mod tests {
         (PretrainedNetwork::Resnet101, 2_048, [42_500_160, 42_605_504]),
         (PretrainedNetwork::Squeezenet1_0, 512, [735_424, 735_424]),
     ];
+
+    /// What is checked and estimated before a run is true of the networks that run.
+    #[test]
+    fn sketches_have_the_tensors_of_the_networks() {
+        let same = |weights: &Weights, sketch: &Sketch| {
+            let built = weights.iter().map(|weight| {
+                let shape = weight.tensor.size().into_iter().map(|side| side as u64).collect();
+                TensorShape { name: weight.name.clone(), shape, is_trained: weight.role != Role::Statistic }
+            });
+            let mut built: Vec<_> = built.collect();
+            let mut sketched = sketch.tensors().to_vec();
+            [&mut built, &mut sketched].map(|list| list.sort_by(|a, b| a.name.cmp(&b.name)));
+            assert_eq!(built, sketched);
+        };
+        for (network, classes, _) in CLASSIFIERS {
+            let network: Network = serde_json::from_str(network).unwrap();
+            let mut weights = Weights::zero(Device::Cpu);
+            Classifier::new(&network, &mut weights, 227, classes);
+            same(&weights, &network.sketch(227, classes as u64).unwrap());
+        }
+        for network in PretrainedNetwork::ALL {
+            let mut weights = Weights::zero(Device::Cpu);
+            FeatureNet::pretrained(network, &mut weights);
+            same(&weights, &network.sketch(PretrainedNetwork::SIZE).unwrap());
+        }
+    }
 
     fn count(name: &str, weights: &Weights) -> [usize; 2] {
         let trained = weights.trained().map(|weight| weight.tensor.numel()).sum();

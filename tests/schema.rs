@@ -1,6 +1,7 @@
 //! The published JSON Schemas: up to date, of one mind with the loader, and true of what is written.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::disallowed_methods, reason = "a test starts the program as a user does")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

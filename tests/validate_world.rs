@@ -1,6 +1,7 @@
 //! The full text of what `packtrain validate` says of images, weights and machines that a manifest does not fit.
 
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
+#![expect(clippy::disallowed_methods, reason = "a test starts the program as a user does")]
 #![expect(clippy::too_many_lines, reason = "the text that a reader sees is quoted in full")]
 
 use std::fs;

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use insta::assert_snapshot;
 use packtrain::artifact::{ImagesWriter, ModelFile, ModelHeader, ModelTensor, RowLabels};
-use packtrain::manifest::load_with_places;
+use packtrain::manifest;
 use packtrain::preflight::{self, Machine};
 use packtrain::stage::{MemorySize, PretrainedNetwork};
 use tempfile::TempDir;
@@ -80,9 +80,9 @@ impl Project {
     /// What is found on a machine with so little of everything.
     fn validate_on(&self, machine: &Machine, manifest: &str) -> String {
         self.write("pets.yaml", manifest.trim_start());
-        let (family, places) = load_with_places("pets.yaml".as_ref(), &[], self.path()).unwrap();
+        let family = manifest::load("pets.yaml".as_ref(), &[], self.path()).unwrap();
         let found = preflight::check(&family, machine).findings;
-        places.locate(&family, &found).to_string()
+        family.locate(&found).to_string()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::cache::{Cache, Project};
 use crate::cli::Global;
 use crate::cli::error::CommandError;
 use crate::key::StageId;
-use crate::manifest::{self, Family, Override, Places, VariantFilter};
+use crate::manifest::{self, Family, Override, VariantFilter};
 use crate::plan::{Plan, Selection};
 use crate::preflight;
 
@@ -49,17 +49,16 @@ pub(super) struct Loaded {
 impl ManifestArgs {
     /// Reads the manifest and what it needs no look at images for; an error for stages that cannot do together.
     pub(super) fn family(&self) -> Result<Family, CommandError> {
-        let (family, places) = self.placed()?;
+        let family = self.unchecked()?;
         let conflicts = preflight::conflicts(&family);
-        if conflicts.is_empty() { Ok(family) } else { Err(places.locate(&family, &conflicts).into()) }
+        if conflicts.is_empty() { Ok(family) } else { Err(family.locate(&conflicts).into()) }
     }
 
     /// Reads the manifest and nothing else.
-    pub(super) fn placed(&self) -> Result<(Family, Places), CommandError> {
+    pub(super) fn unchecked(&self) -> Result<Family, CommandError> {
         #[expect(clippy::disallowed_methods, reason = "paths on the command line are relative to the current folder")]
         let current = std::env::current_dir()?;
-        let (family, places) = manifest::load_with_places(&self.manifest, &self.param, &current)?;
-        Ok((family.select(&self.variant)?, places))
+        Ok(manifest::load(&self.manifest, &self.param, &current)?.select(&self.variant)?)
     }
 
     /// Reads the manifest and finds its project.

@@ -29,13 +29,13 @@ pub(super) struct ValidateArgs {
 }
 
 pub(super) fn run(args: &ValidateArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let (family, places) = match args.manifest.placed() {
+    let family = match args.manifest.unchecked() {
         Err(CommandError::Manifest(errors)) if args.json => return print_json(None, &errors),
-        placed => placed?,
+        read => read?,
     };
     let machine = Machine::here(&project_of(&family, global).state);
     let survey = preflight::check(&family, &machine);
-    let problems = places.locate(&family, &survey.findings);
+    let problems = family.locate(&survey.findings);
     if args.json {
         return print_json(Some((&family, &survey)), &problems);
     }

@@ -83,7 +83,7 @@ impl fmt::Display for Change {
 }
 
 /// A place in a text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// As the user would write it, or `command line`.
     pub file: String,

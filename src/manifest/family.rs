@@ -11,29 +11,27 @@ use super::matrix::Matrix;
 use super::node::Node;
 use super::params;
 use super::pipeline::{Family, Pipeline, Variant};
-use super::places::StagePlaces;
 use super::resolve;
 use super::schema::Rules;
 use super::source::Sources;
-use crate::key::{StageId, VariantName};
+use crate::key::VariantName;
 
-/// The family, with the places of every variant's stages; complete if no problem was added.
-pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> (Family, Vec<StagePlaces>) {
+/// The family; complete if no problem was added.
+pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Family {
     let matrix = Matrix::read(root, sources, problems);
     let rules = Rules::new();
     let mut found = Found::default();
-    let (mut variants, mut places) = (Vec::new(), Vec::new());
+    let mut variants = Vec::new();
     for (root, variant) in matrix.combinations(root) {
         let mut problems = Vec::new();
-        let (pipeline, stages) = Reader { path, sources, rules: &rules, problems: &mut problems }.pipeline(root, variant);
-        places.push(StagePlaces { variant: pipeline.variant.as_ref().map(|variant| variant.name.clone()), stages });
+        let pipeline = Reader { path, sources, rules: &rules, problems: &mut problems }.pipeline(root, variant);
         found.add(problems, pipeline.variant.as_ref());
         variants.push(pipeline);
     }
     problems.extend(found.diagnostics());
     problems.extend(unequal_names(root, &variants));
     let name = variants.first().map(|pipeline| pipeline.name.clone()).unwrap_or_default();
-    (Family { name, manifest: sources.absolute(path), variants }, places)
+    Family { name, manifest: sources.absolute(path), variants }
 }
 
 struct Reader<'a> {
@@ -44,21 +42,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn pipeline(self, mut root: Node, variant: Option<Variant>) -> (Pipeline, Vec<(StageId, Node)>) {
+    fn pipeline(self, mut root: Node, variant: Option<Variant>) -> Pipeline {
         let Reader { path, sources, rules, problems } = self;
         let params = params::substitute(&mut root, sources, problems);
         let document = document::read(&root, rules, problems);
         let stages = resolve::resolve(&document, sources, problems);
         let file_stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let pipeline = Pipeline {
+        Pipeline {
             name: document.name.unwrap_or(file_stem),
             description: document.description,
             variant,
             manifest: sources.absolute(path),
             params,
             stages,
-        };
-        (pipeline, document.stages.into_iter().map(|stage| (stage.id, stage.node)).collect())
+        }
     }
 }
 

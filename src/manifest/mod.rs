@@ -9,12 +9,12 @@ mod diagnostic;
 mod document;
 mod extends;
 mod family;
+mod finding;
 mod matrix;
 mod nearest;
 mod node;
 mod params;
 mod pipeline;
-mod places;
 mod resolve;
 mod schema;
 mod selection;
@@ -29,9 +29,9 @@ use std::sync::Arc;
 use source::Sources;
 
 pub use diagnostic::{ManifestErrors, ManifestProblem, ProblemPlace, Severity};
+pub use finding::Finding;
 pub use params::{Override, OverrideError};
 pub use pipeline::{Family, Pipeline, PipelineInput, PipelineInputSource, PipelineStage, Variant};
-pub use places::{Finding, Places};
 pub use schema::schema;
 pub use selection::{SelectionError, VariantFilter, VariantFilterError};
 pub use written::Written;
@@ -46,11 +46,6 @@ pub use written::Written;
 /// Everything wrong with the manifest and all that it extends: text that is no YAML, unknown keys, wrong values, references
 /// that lead nowhere, files that are not there.
 pub fn load(path: &Path, overrides: &[Override], current_dir: &Path) -> Result<Family, ManifestErrors> {
-    load_with_places(path, overrides, current_dir).map(|(family, _)| family)
-}
-
-/// As [`load`], with the places of the stages for what is found out about them later.
-pub fn load_with_places(path: &Path, overrides: &[Override], current_dir: &Path) -> Result<(Family, Places), ManifestErrors> {
     let mut sources = Sources::new(current_dir);
     let mut problems = Vec::new();
     let root = extends::read(path, &mut sources, &mut problems);
@@ -61,7 +56,7 @@ pub fn load_with_places(path: &Path, overrides: &[Override], current_dir: &Path)
     let sources = Arc::new(sources);
     let family = root.map(|root| family::read(path, &root, &sources, &mut problems));
     match family {
-        Some((family, variants)) if problems.is_empty() => Ok((family, Places { sources, variants })),
+        Some(family) if problems.is_empty() => Ok(family),
         _ => Err(ManifestErrors::new(problems, sources)),
     }
 }

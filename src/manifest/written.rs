@@ -15,6 +15,15 @@ impl Written {
         Written(Some((node, Arc::clone(sources))))
     }
 
+    /// The stage as it was written, parameters filled in.
+    pub(super) fn node(&self) -> Option<&Node> {
+        self.0.as_ref().map(|(node, _)| node)
+    }
+
+    pub(super) fn sources(&self) -> Option<&Arc<Sources>> {
+        self.0.as_ref().map(|(_, sources)| sources)
+    }
+
     /// Where the value under dotted keys is written; of one that comes from a parameter, where that has its value from. None for a
     /// value that is left to its default.
     pub fn place(&self, path: &str) -> Option<Place> {

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of terminals, files or processes.
 
+use std::ops::AddAssign;
 use std::path::PathBuf;
 
 use schemars::JsonSchema;
@@ -75,6 +76,9 @@ pub struct StageOutput {
     /// Images that could not be read and were left out, with `on-error: skip`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<SkippedImage>,
+    /// Of a kind that makes a row of every image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<RowCounts>,
     /// The device that networks ran on, where one did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -88,6 +92,14 @@ pub struct StageOutput {
 pub struct SkippedImage {
     pub path: String,
     pub reason: String,
+}
+
+/// The rows of a stage's outputs, by where they come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowCounts {
+    /// Copied from earlier results.
+    pub reused: u64,
+    pub made: u64,
 }
 
 /// Something that happened in a run. The events of a run, in order, tell all of it.
@@ -189,6 +201,13 @@ pub enum RunOutcome {
     Succeeded,
     Failed,
     Interrupted,
+}
+
+impl AddAssign for RowCounts {
+    fn add_assign(&mut self, RowCounts { reused, made }: RowCounts) {
+        self.reused += reused;
+        self.made += made;
+    }
 }
 
 impl Unit {

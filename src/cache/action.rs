@@ -26,6 +26,9 @@ pub struct ActionRecord {
     /// The listings, in the store, of the folders of images among the inputs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listings: Vec<Digest>,
+    /// By output, the object that says of which image each row was made, for kinds that can tell.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub row_sources: BTreeMap<String, Digest>,
     /// Of a training, the states on its way, whether or not they were kept.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<TrajectoryKey>,
@@ -74,6 +77,7 @@ impl ActionRecord {
             metrics: Vec::new(),
             result: StageOutput::default(),
             listings: Vec::new(),
+            row_sources: BTreeMap::new(),
             states: Vec::new(),
             provenance,
         }
@@ -98,7 +102,10 @@ impl Cache {
         let folder = self.root.join("actions");
         let mut records = Vec::new();
         for entry in fs::read_dir(&folder).map_err(CacheError::io(&folder))? {
-            records.extend(ActionRecord::read(&entry.map_err(CacheError::io(&folder))?.path())?);
+            let path = entry.map_err(CacheError::io(&folder))?.path();
+            let key = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json"));
+            let record = if key.is_some() { ActionRecord::read(&path)? } else { None };
+            records.extend(record.filter(|record| key == Some(&record.fingerprint.key().to_string())));
         }
         Ok(records)
     }

@@ -53,11 +53,14 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
                 write_record(key, &record, out)?;
             }
         }
-        Outlook::Run { changes, training } => {
+        Outlook::Run { changes, training, rows } => {
             writeln!(out, "{stage} ({kind}) will run, because")?;
             changes.iter().try_for_each(|change| write_change(change, out))?;
             if let Some(training) = training {
                 writeln!(out, "  {training}")?;
+            }
+            if let Some(rows) = report::rows_reused(*rows) {
+                writeln!(out, "  {rows} from earlier results")?;
             }
             if let Some(seconds) = estimated_seconds {
                 writeln!(out, "  it takes about {}, going by what was run before", report::seconds(*seconds))?;
@@ -81,6 +84,9 @@ fn write_record(key: &ActionKey, record: &ActionRecord, out: &mut dyn Write) -> 
         "  made by  packtrain {} in {:.1} s, {}, as {} of {}",
         made.tool, made.seconds, made.finished, made.stage, made.pipeline
     )?;
+    if let Some(rows) = report::rows_reused(record.result.rows) {
+        writeln!(out, "  rows     {rows} from earlier results")?;
+    }
     for (name, digest) in &record.fingerprint.inputs {
         writeln!(out, "  input    {name}  {digest}")?;
     }

@@ -51,8 +51,11 @@ fn table(forecasts: &[Forecast]) -> Table {
     for Forecast { stage, kind, outlook, estimated_seconds } in forecasts {
         let (will, why) = match outlook {
             Outlook::Reuse { .. } => ("be reused", String::new()),
-            Outlook::Run { changes, training: None } => ("run", write_changes(changes)),
-            Outlook::Run { changes, training: Some(training) } => ("run", format!("{}; {training}", write_changes(changes))),
+            Outlook::Run { changes, training, rows } => {
+                let training = training.as_ref().map(|training| format!("; {training}"));
+                let rows = report::rows_reused(*rows).map(|rows| format!("; {rows}"));
+                ("run", [Some(write_changes(changes)), training, rows].into_iter().flatten().collect())
+            }
             Outlook::LeftOut => ("be missing", "its result is not there, and it is not chosen".to_owned()),
             Outlook::Shared { with } => ("be shared", format!("it is the same as {with}")),
             Outlook::Unknown { until } => {

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::cache::{ActionLock, Cache, Effort, Pins, Stay};
+use crate::cache::{ActionLock, ActionRecord, Cache, Effort, Pins, Stay};
 use crate::event::{Metric, RunEvent, StageEvent, StageOutput};
 use crate::exec::capacity::Allotment;
 use crate::exec::checkpointing::Checkpointing;
@@ -17,8 +17,8 @@ use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::{command, worker};
 use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
-use crate::plan::{Decision, GatheredInputs, decide};
-use crate::stage::{self, StageContext, StageError, StageJob, StageSpec, TimeLimit};
+use crate::plan::{Decision, GatheredInputs, ReusableRows, decide};
+use crate::stage::{self, EarlierRows, StageContext, StageError, StageJob, StageSpec, TimeLimit};
 
 /// How long a stage that failed is left alone before it is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ impl Action<'_> {
         };
         let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
         if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
-            return Ok(Done { record: *record, ran: None });
+            return Ok(Done { record, ran: None });
         }
         site.emit(RunEvent::StageStarted { stage: self.path.clone(), changes: self.changes.clone() });
         let attempt = self.attempts(&mut lock, stay, allotment, site)?;
@@ -110,12 +110,13 @@ impl Action<'_> {
         let effort = Effort { amount: inputs.amount(stage), epochs };
         let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
-        Ok(Done { record, ran: Some(unstable_inputs) })
+        Ok(Done { record: Box::new(record), ran: Some(unstable_inputs) })
     }
 
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
     fn attempt(&self, out: &Path, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Attempt, ExecError> {
         let mut checkpoints = Checkpointing::of(self.stage, &self.fingerprint, site.cache)?;
+        let (earlier, holders) = self.reusable_rows(site.cache)?;
         let job = StageJob {
             stage: self.stage.id.clone(),
             spec: self.stage.spec.clone(),
@@ -125,9 +126,10 @@ impl Action<'_> {
             device: allotment.device,
             threads: (allotment.cpus < site.cpus).then_some(allotment.cpus),
             resume: checkpoints.as_ref().and_then(Checkpointing::resume),
+            earlier,
         };
         let states = checkpoints.as_ref().map(|checkpoints| checkpoints.states().to_vec()).unwrap_or_default();
-        let pins = Pins::default().with_states(&states);
+        let pins = Pins::of_results(&holders).with_states(&states);
         let started = Instant::now();
         let (mut metrics, mut epochs) = (Vec::new(), 0);
         let mut hear = |said: StageEvent| {
@@ -148,6 +150,15 @@ impl Action<'_> {
         let mut context = StageContext { emit: &mut hear, cancelled: site.cancelled, deadline };
         let output = stay.away(&pins, || execute(&job, &mut context))??;
         Ok(Attempt { job, output, metrics, states, seconds: started.elapsed().as_secs_f64(), epochs })
+    }
+
+    /// Rows to be copied and the results that hold them. A stage that is forced to run makes everything anew.
+    fn reusable_rows(&self, cache: &Cache) -> Result<(Vec<EarlierRows>, Vec<ActionRecord>), ExecError> {
+        if self.changes == [Change::Forced] {
+            return Ok(Default::default());
+        }
+        let found = ReusableRows::find(self.stage, &self.fingerprint, &self.inputs, cache)?;
+        Ok(found.map(|rows| (rows.earlier, rows.records)).unwrap_or_default())
     }
 
     fn say(&self, said: StageEvent, site: &Site<'_>) {

@@ -40,6 +40,7 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
     }
     let store_listing = |listing: &Listing| cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo());
     let listings: Vec<Digest> = finished.inputs.listings.values().map(store_listing).collect::<Result<_, CacheError>>()?;
+    let row_sources = store_row_sources(job, cache)?;
     let provenance = Provenance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: finished.pipeline.to_owned(),
@@ -52,6 +53,7 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
     record.metrics = finished.metrics;
     record.result = finished.output;
     record.listings = listings;
+    record.row_sources = row_sources;
     record.states = finished.states;
     let unstable = finished.inputs.unstable();
     if unstable.is_empty() {
@@ -64,6 +66,20 @@ fn store(output: &OutputDecl, folder: &Path, cache: &Cache) -> Result<StoredFile
     let path = folder.join(&*output.file);
     let size = std::fs::metadata(&path).map_err(|source| CacheError { path: path.clone(), source })?.len();
     Ok(StoredFile { file: output.file.to_string(), digest: cache.store().insert(&path, cache.memo())?, size })
+}
+
+/// What the stage says of its rows, by output.
+fn store_row_sources(job: &StageJob, cache: &Cache) -> Result<BTreeMap<String, Digest>, CacheError> {
+    let mut stored = BTreeMap::new();
+    // Other kinds may have outputs with any name.
+    if job.spec.parameters_beside_rows().is_none() {
+        return Ok(stored);
+    }
+    for OutputDecl { name, .. } in job.spec.outputs() {
+        let sources = job.row_sources(&name);
+        stored.insert(name.into_owned(), cache.store().insert(&sources, cache.memo())?);
+    }
+    Ok(stored)
 }
 
 /// A stage has only succeeded if every output that it declares is there, is its own, and opens.

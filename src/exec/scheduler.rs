@@ -77,7 +77,7 @@ pub struct Outside<'a> {
 
 /// A result, and the inputs that changed while it was made; `None` if it was not made here.
 pub(super) struct Done {
-    pub record: ActionRecord,
+    pub record: Box<ActionRecord>,
     pub ran: Option<Vec<PathBuf>>,
 }
 
@@ -166,7 +166,7 @@ struct Schedule<'a> {
 
 /// What to do with a stage whose inputs are there.
 enum Next<'a> {
-    Reuse(ActionRecord),
+    Reuse(Box<ActionRecord>),
     Run(Box<Action<'a>>, Option<TrajectoryKey>),
     /// Another stage is making the result, or the first part of it.
     Wait,
@@ -283,7 +283,7 @@ impl<'a> Schedule<'a> {
             decide(stage, &fingerprint, &inputs, earlier.as_ref(), cache)?
         };
         match decision {
-            Decision::Hit(record) => Ok(Next::Reuse(*record)),
+            Decision::Hit(record) => Ok(Next::Reuse(record)),
             Decision::Run(_) if !variant.plan.may_run(&stage.id) => Err(ExecError::LeftOut),
             Decision::Run(changes) => {
                 let (path, place) = (self.path(id), variant.place.clone());
@@ -334,7 +334,7 @@ impl<'a> Schedule<'a> {
         *life = Life::Done;
         let variant = &mut self.variants[*variant];
         variant.heads.insert(stage.id.clone(), record.fingerprint.key());
-        variant.results.insert(stage.id.clone(), record);
+        variant.results.insert(stage.id.clone(), *record);
     }
 
     fn fail(&mut self, id: NodeId, error: &ExecError, outside: &mut Outside<'_>) {

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::cache::{ActionRecord, Cache};
+use crate::event::RowCounts;
 use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
 use crate::manifest::PipelineStage;
 use crate::plan::estimate::{Experience, Task};
 use crate::plan::graph::upstream;
 use crate::plan::identity::identities;
-use crate::plan::{Decision, Plan, PlanError, TrainingStart, Trajectory, decide, fingerprint, gather};
+use crate::plan::{Decision, Plan, PlanError, ReusableRows, TrainingStart, Trajectory, decide, fingerprint, gather};
 
 /// What a run would do with one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -31,8 +32,9 @@ pub struct Forecast {
 pub enum Outlook {
     /// Its result is there.
     Reuse { key: ActionKey, seconds: f64 },
-    /// It will run; a training perhaps from a state that is there.
-    Run { changes: Vec<Change>, training: Option<TrainingStart> },
+    /// It will run; a training perhaps from a state that is there, a kind with a row for every image perhaps with rows that are
+    /// there.
+    Run { changes: Vec<Change>, training: Option<TrainingStart>, rows: Option<RowCounts> },
     /// Whether it runs depends on what these stages give.
     Unknown { until: Vec<StageId> },
     /// Its result is not there, and it was not chosen to run.
@@ -92,10 +94,11 @@ impl VariantForecast<'_> {
             Decision::Run(changes) => {
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
+                let rows = ReusableRows::find(stage, &fingerprint, &inputs, self.cache)?.map(|rows| rows.counts);
                 let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.epochs - training.after_epoch);
                 let task = Task { fingerprint: &fingerprint, amount: inputs.amount(stage), epochs };
                 let seconds = self.experience.seconds(&task, earlier.as_ref())?;
-                (Outlook::Run { changes, training }, seconds)
+                (Outlook::Run { changes, training, rows }, seconds)
             }
             Decision::Hit(record) => {
                 let outlook = Outlook::Reuse { key: fingerprint.key(), seconds: record.provenance.seconds };

@@ -9,6 +9,7 @@ mod forecast;
 mod graph;
 mod identity;
 mod inputs;
+mod reuse;
 mod selection;
 mod trajectory;
 
@@ -17,5 +18,6 @@ pub use draw::{GraphFormat, draw};
 pub use forecast::{Forecast, Outlook, forecast};
 pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather};
+pub use reuse::ReusableRows;
 pub use selection::Selection;
 pub use trajectory::{RateChange, TrainingStart, Trajectory};

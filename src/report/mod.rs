@@ -16,7 +16,7 @@ pub use bars::Bars;
 pub use forecast::write_changes;
 pub use json::JsonLines;
 pub use lines::Lines;
-pub use phrase::{bytes, list, seconds};
+pub use phrase::{bytes, list, rows_reused, seconds};
 pub use summary::write_summary;
 pub use table::Table;
 

@@ -1,6 +1,6 @@
 //! Numbers, times and events as people read them.
 
-use crate::event::{EpochMetrics, RunEvent, RunOutcome, StageResult};
+use crate::event::{EpochMetrics, RowCounts, RunEvent, RunOutcome, StageResult};
 
 /// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn seconds(seconds: f64) -> String {
@@ -44,6 +44,12 @@ pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
     }
 }
 
+/// How many rows come from earlier results; `None` if no row does.
+pub fn rows_reused(rows: Option<RowCounts>) -> Option<String> {
+    let rows = rows.filter(|rows| rows.reused > 0)?;
+    Some(format!("{} of {} rows reused", rows.reused, rows.reused + rows.made))
+}
+
 /// A metric's value: fractions in percent, other numbers as they are.
 pub(super) fn metric(name: &str, value: f64) -> String {
     let is_fraction = ["rank-1", "rank-5", "accuracy"].iter().any(|ending| name.ends_with(ending));
@@ -70,7 +76,10 @@ pub(super) fn epoch(metrics: &EpochMetrics) -> String {
 pub(super) fn ending(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::StageReused(result) => format!("{}  reused{}", result.stage, metrics(result)),
-        RunEvent::StageFinished(result) => format!("{}  done in {}{}", result.stage, seconds(result.seconds), metrics(result)),
+        RunEvent::StageFinished(result) => {
+            let rows = rows_reused(result.output.rows).map(|rows| format!(", {rows}")).unwrap_or_default();
+            format!("{}  done in {}{rows}{}", result.stage, seconds(result.seconds), metrics(result))
+        }
         RunEvent::StageFailed { stage, error } => format!("{stage}  failed: {error}"),
         RunEvent::StageNotRun { stage, needs: Some(needs) } => format!("{stage}  not run: it needs {needs}"),
         RunEvent::StageNotRun { stage, needs: None } => format!("{stage}  not run"),

@@ -63,10 +63,14 @@ fn state_words(stage: &StageRecord) -> String {
         StageState::Unpublished => "ran, not cached",
         StageState::Failed => "failed",
     };
-    match stage.output.skipped.len() {
+    let state = match stage.output.skipped.len() {
         0 => state.to_owned(),
         1 => format!("{state}, 1 unreadable image left out"),
         skipped => format!("{state}, {skipped} unreadable images left out"),
+    };
+    match phrase::rows_reused(stage.output.rows) {
+        Some(rows) if stage.state != StageState::Reused => format!("{state}, {rows}"),
+        _ => state,
     }
 }
 

@@ -113,6 +113,7 @@ mod tests {
             device: Device::Cpu,
             threads: None,
             resume: None,
+            earlier: Vec::new(),
         };
         let (mut events, cancelled) = (Vec::new(), AtomicBool::new(false));
         let result = run(&job, &mut StageContext { emit: &mut |event| events.push(event), cancelled: &cancelled, deadline: None });

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::artifact::ArtifactError;
 use crate::event::StageEvent;
 use crate::key::{SourceFile, StageId};
-use crate::stage::StageSpec;
+use crate::stage::{EarlierRows, StageSpec};
 
 /// Everything that a stage needs to run. The worker reads it as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct StageJob {
     /// An earlier state to go on from: a checkpoint of the same trajectory.
     #[serde(default)]
     pub resume: Option<PathBuf>,
+    /// Earlier results to copy rows from. No image stands in two of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<EarlierRows>,
 }
 
 /// An input that exists.
@@ -111,6 +114,13 @@ impl StageJob {
         output
             .map(|output| self.out.join(&*output.file))
             .ok_or_else(|| StageError::Invalid(format!("stage {} has no output `{name}`", self.stage)))
+    }
+
+    /// Where a kind whose every row is made of one image writes the [`RowSources`] of the output `name`.
+    ///
+    /// [`RowSources`]: crate::stage::RowSources
+    pub fn row_sources(&self, name: &str) -> PathBuf {
+        self.out.join(format!("{name}.rows"))
     }
 }
 

@@ -16,6 +16,7 @@ mod linear_classifier;
 mod oversample_eval;
 mod pack;
 mod reference;
+mod rows;
 mod sketch;
 mod train;
 mod train_logistic;
@@ -23,7 +24,7 @@ mod train_logistic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::event::{SkippedImage, StageOutput};
+pub use crate::event::{RowCounts, SkippedImage, StageOutput};
 pub use augment::{Augment, Shear};
 pub use command::{Command, CommandInput, CommandLine, CommandOutput, CommandOutputs, Word};
 pub(crate) use command::{INPUTS, TEMPORARY};
@@ -36,6 +37,7 @@ pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{Census, CensusInputs, ClassCount, ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
+pub use rows::{EarlierRows, RowSources};
 pub use sketch::{Sketch, TensorShape};
 pub use train::{
     Activation, Checkpoints, ClassWeights, EarlyStopping, EvalView, InputRule, Keep, Network, NormPlace, Optimizer, Phase, Precision,
@@ -150,6 +152,15 @@ impl StageSpec {
         match self {
             StageSpec::Train(spec) => Ok(Some((spec.constant_parameters(self.parameters()?), spec.learning_rates()))),
             _ => Ok(None),
+        }
+    }
+
+    /// For a kind whose every row is made of one image: the parameters that only decide which rows there are, in which order and
+    /// with which label. All others, and new ones until they are named here, decide what a row holds.
+    pub fn parameters_beside_rows(&self) -> Option<&'static [&'static str]> {
+        match self {
+            StageSpec::Pack(_) => Some(Pack::BESIDE_ROWS),
+            _ => None,
         }
     }
 

@@ -157,7 +157,7 @@ fn another_seed_changes_the_split_but_not_what_draws_no_random_numbers() {
     project.edit("small.yaml", "    per: pixel", "    per: pixel\n    seed: 7");
     assert_eq!(project.run(&["small.yaml"]), ALL_REUSED);
     project.edit("small.yaml", "seed: 1\n", "seed: 2\n");
-    assert!(project.run(&["small.yaml"]).starts_with("pack ran\n"));
+    assert!(project.run(&["small.yaml"]).starts_with("pack ran, "));
 }
 
 #[test]
@@ -173,13 +173,14 @@ fn adding_changing_and_removing_images_is_explained_by_name() {
     let explained = project.packtrain(&["explain", "small.yaml", "pack"]);
     let expected = format!(
         "pack (pack) will run, because\n  - input `images`: 1 image added, 1 image removed, 1 image changed\n      + {}\n      - {}\n      ~ {}\n\
+         \x20 50 of 50 rows reused from earlier results\n\
          \x20 it takes about T, going by what was run before\n",
         name(&class.join("added.jpg")),
         name(&images[2]),
         name(&images[1]),
     );
     assert_eq!(timeless(&explained.stdout), expected);
-    assert!(project.run(&["small.yaml"]).starts_with("pack ran\n"));
+    assert!(project.run(&["small.yaml"]).starts_with("pack ran, "));
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn deleted_outputs_are_restored_and_damaged_ones_are_made_again() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&path, damaged).unwrap();
     let run = project.run(&["small.yaml"]);
-    assert!(run == "pack ran\nmean reused\ncheck reused\n" || run == ALL_REUSED, "{run}");
+    assert!(run == "pack ran, 20 of 50 rows reused\nmean reused\ncheck reused\n" || run == ALL_REUSED, "{run}");
     assert_eq!(project.read("output/small/pack/train.h5"), clean);
 }
 

@@ -12,6 +12,7 @@ mod caching;
 mod command;
 mod gc;
 mod harness;
+mod incremental;
 mod readme;
 mod selecting;
 #[cfg(feature = "torch")]

@@ -101,7 +101,8 @@ impl Holders {
             let is_root = heads.contains(&key) || pins.has_action(&key);
             let hold = if is_root { Hold::Firm } else { by_age(too_old(last_use)) };
             claims.add(&record, (hold, last_use));
-            let objects = record.outputs.values().map(|file| file.digest).chain(record.listings).collect();
+            let objects =
+                record.outputs.values().map(|file| file.digest).chain(record.listings).chain(record.row_sources.into_values()).collect();
             all.push(Holder { file, kind: Kind::Action, objects, last_use, hold });
         }
         for file in checkpoints {

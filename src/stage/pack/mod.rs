@@ -1,6 +1,7 @@
 //! `pack`: image files, a label rule and a split become HDF5 files of equal-sized images.
 
 mod census;
+mod earlier;
 mod labels;
 mod ordered;
 mod set;
@@ -151,6 +152,8 @@ pub enum OnError {
 }
 
 impl Pack {
+    pub(super) const BESIDE_ROWS: &[&str] = &["labels", "split", "sources", "class-names", "on-error"];
+
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
         let mut inputs = Vec::new();
         if let Some(images) = &self.images {

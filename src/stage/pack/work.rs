@@ -1,7 +1,8 @@
-//! The work of `pack`: label, split, decode, resize, write.
+//! The work of `pack`: label, split, decode and resize or copy, write.
 //!
 //! Images are decoded in parallel and written in order; memory holds a window of them, however many there are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
@@ -9,11 +10,15 @@ use std::time::{Duration, Instant};
 
 use crate::artifact::{ImagesFile, ImagesWriter, RowLabels, resize_area, resize_to_fill};
 use crate::event::{StageEvent, Unit};
+use crate::key::SourceFile;
+use crate::stage::pack::earlier::EarlierImages;
 use crate::stage::pack::labels::{Folder, class_names, rename};
 use crate::stage::pack::ordered::for_each_in_order;
 use crate::stage::pack::set::{ImageSet, label_names, nothing_left, sets};
 use crate::stage::pack::split::shuffle;
-use crate::stage::{Fit, ImageReader, OnError, Pack, SkippedImage, StageContext, StageError, StageJob, StageOutput, Subset};
+use crate::stage::{
+    Fit, ImageReader, OnError, Pack, RowCounts, RowSources, SkippedImage, StageContext, StageError, StageJob, StageOutput, Subset,
+};
 
 /// Bytes of packed pixels that are decoded ahead of the writer.
 const WINDOW_BYTES: usize = 64 << 20;
@@ -31,19 +36,30 @@ pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageCont
     }
     let (mut parts, label_names) = divide(spec, &sources, &names, job.seed)?;
     warn_about_classes(&parts, &label_names, context);
-    let mut skipped = Vec::new();
+    let earlier = EarlierImages::open(&job.earlier, square(spec))?;
+    let (mut skipped, mut counts) = (Vec::new(), RowCounts::default());
     for subset in Subset::ALL.into_iter().filter(|subset| spec.produces(*subset)) {
         let rows = &mut parts[subset as usize];
-        shuffle(rows, job.seed, |row| row.path);
+        shuffle(rows, job.seed, |row| &row.file.path);
         let out = job.output(subset.as_str())?;
-        skipped.extend(Packing { spec, subset, label_names: &label_names, out }.run(rows, context)?);
+        let packed = Packing { spec, subset, label_names: &label_names, earlier: &earlier, out }.run(rows, context)?;
+        packed.sources.write(&job.row_sources(subset.as_str()))?;
+        skipped.extend(packed.skipped);
+        counts += packed.counts;
     }
-    Ok(StageOutput { skipped, ..StageOutput::default() })
+    Ok(StageOutput { skipped, rows: Some(counts), ..StageOutput::default() })
+}
+
+/// Height and width of every packed image.
+fn square(spec: &Pack) -> (usize, usize) {
+    (spec.size as usize, spec.size as usize)
 }
 
 /// A set of images that can be read.
 struct Source<'a> {
     set: ImageSet<'a>,
+    /// Those of the folder, in its order.
+    files: &'a [SourceFile],
     folder: Folder<'a>,
     reader: ImageReader,
 }
@@ -52,7 +68,7 @@ struct Source<'a> {
 #[derive(Clone, Copy)]
 struct Row<'a> {
     source: &'a Source<'a>,
-    path: &'a str,
+    file: &'a SourceFile,
     class: usize,
 }
 
@@ -61,7 +77,16 @@ struct Packing<'a> {
     spec: &'a Pack,
     subset: Subset,
     label_names: &'a [String],
+    earlier: &'a EarlierImages,
     out: PathBuf,
+}
+
+/// What became of the rows of a part.
+struct Packed {
+    skipped: Vec<SkippedImage>,
+    /// Of the rows that were not skipped.
+    sources: RowSources,
+    counts: RowCounts,
 }
 
 fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, StageError> {
@@ -73,7 +98,7 @@ fn sources<'a>(spec: &'a Pack, job: &'a StageJob) -> Result<Vec<Source<'a>>, Sta
         }
         let reader = ImageReader::open(root, &job.out)?;
         let paths = files.iter().map(|file| file.path.as_str()).collect();
-        Ok(Source { set, folder: Folder { root, paths, table }, reader })
+        Ok(Source { set, files, folder: Folder { root, paths, table }, reader })
     };
     sets(spec).into_iter().map(source).collect()
 }
@@ -89,8 +114,9 @@ fn divide<'a>(
     let mut parts = <[Vec<Row<'a>>; 3]>::default();
     for (source, names) in sources.iter().zip(names) {
         let refused = |reason| StageError::Input { path: source.folder.root.to_owned(), reason };
-        for (candidate, subset) in source.set.divide(&source.folder.paths, names, &label_names, seed).map_err(refused)? {
-            parts[subset as usize].push(Row { source, path: candidate.path, class: candidate.class });
+        let divided = source.set.divide(&source.folder.paths, names, &label_names, seed).map_err(refused)?;
+        for (file, (candidate, subset)) in source.files.iter().zip(divided) {
+            parts[subset as usize].push(Row { source, file, class: candidate.class });
         }
     }
     match Subset::ALL.into_iter().find(|subset| spec.produces(*subset) && parts[*subset as usize].is_empty()) {
@@ -116,25 +142,28 @@ fn warn_about_classes(parts: &[Vec<Row<'_>>; 3], label_names: &[String], context
 }
 
 impl Packing<'_> {
-    /// Writes the file and says what was left out.
-    fn run(&self, rows: &[Row<'_>], context: &mut StageContext<'_>) -> Result<Vec<SkippedImage>, StageError> {
+    /// Writes the file.
+    fn run(&self, rows: &[Row<'_>], context: &mut StageContext<'_>) -> Result<Packed, StageError> {
         let mut progress = Progress::new(self.subset, rows.len());
-        let mut block = Block::new(ImagesWriter::create(&self.out, self.size(), &self.labels(rows.iter()))?);
+        let mut block = Block::new(ImagesWriter::create(&self.out, square(self.spec), &self.labels(rows.iter()))?);
         let window = (WINDOW_BYTES / self.row_bytes()).clamp(2 * rayon::current_num_threads(), 4096);
-        let mut skipped = BTreeMap::new();
+        let (mut skipped, mut reused) = (BTreeMap::new(), 0);
         for_each_in_order(
             rows,
             window,
             |row| self.pixels(row),
             |index, pixels| {
                 context.check_cancelled()?;
-                let row = rows[index];
+                let Row { source, file: SourceFile { path, .. }, .. } = rows[index];
                 match (pixels, self.spec.on_error) {
-                    (Ok(pixels), _) => block.push(&pixels)?,
-                    (Err(reason), OnError::Fail) => return Err(StageError::Input { path: row.source.folder.root.join(row.path), reason }),
+                    (Ok(pixels), _) => {
+                        reused += u64::from(matches!(pixels, Cow::Borrowed(_)));
+                        block.push(&pixels)?;
+                    }
+                    (Err(reason), OnError::Fail) => return Err(StageError::Input { path: source.folder.root.join(path), reason }),
                     (Err(reason), OnError::Skip) => {
-                        context.emit(StageEvent::Warning { message: format!("left out {}: {reason}", row.path) });
-                        skipped.insert(index, SkippedImage { path: row.path.to_owned(), reason });
+                        context.emit(StageEvent::Warning { message: format!("left out {path}: {reason}") });
+                        skipped.insert(index, SkippedImage { path: path.clone(), reason });
                         block.push(&vec![0; self.row_bytes()])?;
                     }
                 }
@@ -144,18 +173,24 @@ impl Packing<'_> {
         )?;
         block.finish()?;
         self.remove(rows, &skipped)?;
-        Ok(skipped.into_values().collect())
+        let kept = rows.iter().enumerate().filter(|(index, _)| !skipped.contains_key(index));
+        let sources = RowSources(kept.map(|(_, row)| row.file.digest).collect());
+        let counts = RowCounts { reused, made: sources.0.len() as u64 - reused };
+        Ok(Packed { skipped: skipped.into_values().collect(), sources, counts })
     }
 
-    /// Reads and resizes one image; an error is the reason in words.
-    fn pixels(&self, row: &Row<'_>) -> Result<Vec<u8>, String> {
-        let picture = row.source.reader.picture(row.path)?;
+    /// Finds one image packed already, borrowed, or reads and resizes it; an error is the reason in words.
+    fn pixels(&self, row: &Row<'_>) -> Result<Cow<'_, [u8]>, String> {
+        if let Some(pixels) = self.earlier.row(&row.file.digest) {
+            return Ok(Cow::Borrowed(pixels));
+        }
+        let picture = row.source.reader.picture(&row.file.path)?;
         let size = self.spec.size as usize;
         let resized = match self.spec.fit {
             Fit::Crop => resize_to_fill(&picture, size),
             Fit::Stretch => resize_area(&picture, size, size),
         };
-        Ok(resized.pixels)
+        Ok(Cow::Owned(resized.pixels))
     }
 
     /// Writes the file again without the rows that were left out. A contiguous dataset cannot shrink, and which images
@@ -172,7 +207,8 @@ impl Packing<'_> {
         let kept: Vec<usize> = (0..rows.len()).filter(|index| !skipped.contains_key(index)).collect();
         let partial = self.out.with_extension("partial");
         let all = ImagesFile::open(&self.out)?;
-        let mut block = Block::new(ImagesWriter::create(&partial, self.size(), &self.labels(kept.iter().map(|index| &rows[*index])))?);
+        let mut block =
+            Block::new(ImagesWriter::create(&partial, square(self.spec), &self.labels(kept.iter().map(|index| &rows[*index])))?);
         for index in kept {
             block.push(all.row(index))?;
         }
@@ -181,16 +217,13 @@ impl Packing<'_> {
     }
 
     fn labels<'r>(&self, rows: impl Iterator<Item = &'r Row<'r>>) -> RowLabels {
-        let (labels, paths) = rows.map(|row| (row.class as i64, row.path.to_owned())).unzip();
+        let (labels, paths) = rows.map(|row| (row.class as i64, row.file.path.clone())).unzip();
         RowLabels { labels, label_names: self.label_names.to_vec(), paths }
     }
 
-    fn size(&self) -> (usize, usize) {
-        (self.spec.size as usize, self.spec.size as usize)
-    }
-
     fn row_bytes(&self) -> usize {
-        self.size().0 * self.size().1 * 3
+        let (height, width) = square(self.spec);
+        height * width * 3
     }
 }
 

@@ -58,8 +58,9 @@ impl Task<'_> {
         let ratio = |new: f64, old: f64| if old > 0.0 { new / old } else { 1.0 };
         let data = ratio(self.amount as f64, effort.amount as f64);
         match (effort.epochs, self.epochs) {
-            // It only wrote down what was trained before.
+            // It only wrote down what was there before.
             (0, 1..) => None,
+            _ if effort.amount == 0 && self.amount > 0 => None,
             (old, new) => Some(record.provenance.seconds * data * ratio(f64::from(new), f64::from(old))),
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-use crate::harness::{Project, sorted};
+use crate::harness::{Project, sorted, timeless};
 
 /// Of 50 images: 30, 10 and 10.
 const PIPELINE: &str = "
@@ -83,10 +83,10 @@ fn only_new_images_are_decoded() {
     let class = image(&project, 0, 0).rsplit_once('/').unwrap().0.to_owned();
     write_new_image(&project, &format!("{class}/a-new-one.jpg"), 1);
     write_new_image(&project, &format!("{class}/z-new-one.jpg"), 2);
-    let plan = project.packtrain(&["plan", "small.yaml"]).stdout;
-    assert!(plan.contains("run   input `images`: 2 images added; 50 of 52 rows reused\n"), "{plan}");
+    let plan = timeless(&project.packtrain(&["plan", "small.yaml"]).stdout);
+    assert!(plan.contains("run  about T  input `images`: 2 images added; 50 of 52 rows reused\n"), "{plan}");
     let explained = project.packtrain(&["explain", "small.yaml", "pack"]).stdout;
-    assert!(explained.ends_with("  50 of 52 rows reused from earlier results\n"), "{explained}");
+    assert!(explained.contains("  50 of 52 rows reused from earlier results\n"), "{explained}");
     let json = project.packtrain(&["explain", "small.yaml", "pack", "--json"]).stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["rows"], serde_json::json!({ "reused": 50, "made": 2 }));

@@ -93,6 +93,7 @@ fn a_variant_s_reasons_are_its_own() {
     project.edit("sizes.yaml", "val: 0.2", "val: 0.1");
     let reasons = project.packtrain(&["explain", "sizes.yaml", "pack", "--variant", "size=24"]).stdout;
     let expected = "size=24,per=channel/pack (pack) will run, because\n  - split.val 0.2 → 0.1 (sizes.yaml:11:19)\n\
+        \x20 50 of 50 rows reused from earlier results\n\
         \x20 it takes about T, going by what was run before\n\
         size=24,per=pixel/pack (pack) is the same as size=24,per=channel/pack, which comes first, and shares its result.\n";
     assert_eq!(timeless(&reasons), expected);

@@ -107,8 +107,9 @@ pub fn run(
     cache.sweep()?;
     let mut schedule = Schedule::new(plans, cache, project, options);
     let (messages, inbox) = channel();
+    let listener = Listener { stay: &stay, inbox };
     let site = Site { cache, cancelled: outside.cancelled, messages, cpus: schedule.capacity.cpus() };
-    thread::scope(|scope| schedule.go(scope, &site, &stay, &inbox, outside))?;
+    thread::scope(|scope| schedule.go(scope, &site, &listener, outside))?;
     cache.memo().save()?;
     let outcome = schedule.outcome;
     (outside.emit)(RunEvent::RunFinished { outcome, seconds: started.elapsed().as_secs_f64() });
@@ -201,8 +202,7 @@ impl<'a> Schedule<'a> {
         &mut self,
         scope: &'scope Scope<'scope, '_>,
         site: &Site<'a>,
-        stay: &Stay<'_>,
-        inbox: &Receiver<Message<'a>>,
+        listener: &Listener<'_, 'a>,
         outside: &mut Outside<'_>,
     ) -> Result<(), CacheError>
     where
@@ -221,7 +221,7 @@ impl<'a> Schedule<'a> {
                 return Ok(());
             }
             let pins = Pins::of_results(self.variants.iter().flat_map(|variant| variant.results.values()));
-            if let Some((id, ended)) = stay.away(&pins, || next_end(inbox, outside))? {
+            if let Some((id, ended)) = listener.next_end(&pins, outside)? {
                 self.end(id, ended, site.cache, outside);
             }
         }
@@ -405,13 +405,24 @@ impl ExecError {
     }
 }
 
-/// Passes events on until a stage ends. The channel stays open as long as the schedule's own site has a sender.
-fn next_end<'a>(inbox: &Receiver<Message<'a>>, outside: &mut Outside<'_>) -> Option<(NodeId, Ended<'a>)> {
-    loop {
-        match inbox.recv().ok()? {
-            Message::Event(event) => (outside.emit)(event),
-            Message::Ended(id, ended) => return Some((id, ended)),
-        }
+/// Hears the threads of stages.
+struct Listener<'s, 'a> {
+    stay: &'s Stay<'s>,
+    inbox: Receiver<Message<'a>>,
+}
+
+impl<'a> Listener<'_, 'a> {
+    /// Passes events on until a stage ends; what is pinned is kept meanwhile. The channel stays open as long as the schedule's own site
+    /// has a sender.
+    fn next_end(&self, pins: &Pins, outside: &mut Outside<'_>) -> Result<Option<(NodeId, Ended<'a>)>, CacheError> {
+        self.stay.away(pins, || {
+            loop {
+                match self.inbox.recv().ok()? {
+                    Message::Event(event) => (outside.emit)(event),
+                    Message::Ended(id, ended) => return Some((id, ended)),
+                }
+            }
+        })
     }
 }
 

@@ -145,7 +145,7 @@ mod tests {
             });
             let mut built: Vec<_> = built.collect();
             let mut sketched = sketch.tensors().to_vec();
-            [&mut built, &mut sketched].map(|list| list.sort_by(|a, b| a.name.cmp(&b.name)));
+            [&mut built, &mut sketched].into_iter().for_each(|list| list.sort_by(|a, b| a.name.cmp(&b.name)));
             assert_eq!(built, sketched);
         };
         for (network, classes, _) in CLASSIFIERS {

@@ -18,6 +18,8 @@ pub enum Document {
     /// What `run` takes.
     #[default]
     Manifest,
+    /// What `--profile` chooses from.
+    Profiles,
     /// A line that `run --json` prints.
     Event,
     /// What is kept of a run.
@@ -40,13 +42,14 @@ enum EvaluationFile {
 
 impl Document {
     /// All kinds.
-    pub const ALL: [Document; 6] =
-        [Document::Manifest, Document::Event, Document::Run, Document::Evaluation, Document::History, Document::Mean];
+    pub const ALL: [Document; 7] =
+        [Document::Manifest, Document::Profiles, Document::Event, Document::Run, Document::Evaluation, Document::History, Document::Mean];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
         match self {
             Document::Manifest => "manifest",
+            Document::Profiles => "profiles",
             Document::Event => "event",
             Document::Run => "run",
             Document::Evaluation => "evaluation",
@@ -68,6 +71,7 @@ impl Document {
     pub fn schema(self) -> Value {
         match self {
             Document::Manifest => manifest::schema(),
+            Document::Profiles => manifest::profiles_schema(),
             Document::Event => written::<RunEvent>(),
             Document::Run => written::<RunRecord>(),
             Document::Evaluation => written::<EvaluationFile>(),

@@ -91,6 +91,16 @@ fn what_is_wrong_does_not_fit() {
 }
 
 #[test]
+fn the_schema_of_profiles_takes_what_the_program_takes() {
+    let validator = jsonschema::validator_for(&Document::Profiles.schema()).unwrap();
+    let fits = |text: &str| validator.is_valid(&serde_saphyr::from_str::<Value>(text).unwrap());
+    assert!(fits("laptop: { device: 'cuda:1', jobs: 2, state-dir: /fast, params: { images: /data } }\nempty:\n"));
+    for wrong in ["laptop: { devise: cpu }", "laptop: { device: gpu }", "laptop: { jobs: 0 }", "laptop: { params: [a] }", "2nd: {}"] {
+        assert!(!fits(wrong), "{wrong}");
+    }
+}
+
+#[test]
 fn every_shipped_manifest_fits_the_schema() {
     let manifests = manifests("pipelines");
     assert!(manifests.len() >= 3);

@@ -9,7 +9,7 @@ use crate::cache::CacheError;
 use crate::cli::ExitCode;
 use crate::exec::WorkerError;
 use crate::key::StageId;
-use crate::manifest::{ManifestErrors, SelectionError};
+use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
 use crate::stage::StageError;
 
@@ -20,6 +20,8 @@ pub(super) enum CommandError {
     Manifest(#[from] ManifestErrors),
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    #[error("{0}")]
+    Profile(String),
     #[error("the variants of {pipeline} have different graphs; `--variant` picks one")]
     DifferentGraphs { pipeline: String },
     #[error(transparent)]
@@ -45,6 +47,15 @@ pub(super) enum CommandError {
 /// Problems with a manifest as standard error shows them.
 pub(super) fn in_place(problems: &ManifestErrors) -> String {
     if io::stderr().is_terminal() { format!("{}\n", problems.coloured()) } else { format!("{problems}\n") }
+}
+
+impl From<ProfileError> for CommandError {
+    fn from(error: ProfileError) -> CommandError {
+        match error {
+            ProfileError::Invalid(errors) => CommandError::Manifest(errors),
+            unknown @ ProfileError::Unknown { .. } => CommandError::Profile(unknown.to_string()),
+        }
+    }
 }
 
 impl CommandError {
@@ -78,6 +89,7 @@ impl CommandError {
             CommandError::UnknownStage { .. }
             | CommandError::NothingChosen { .. }
             | CommandError::Selection(_)
+            | CommandError::Profile(_)
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
             | CommandError::Cache(_)

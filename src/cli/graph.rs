@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::ExitCode;
 use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
+use crate::cli::{ExitCode, Global};
 use crate::plan::{GraphFormat, Plan, draw};
 
 /// Print the stages and what flows between them
@@ -25,8 +25,8 @@ enum FormatArg {
     Dot,
 }
 
-pub(super) fn run(args: &GraphArgs) -> Result<ExitCode, CommandError> {
-    let family = args.manifest.family()?;
+pub(super) fn run(args: &GraphArgs, global: &Global) -> Result<ExitCode, CommandError> {
+    let family = args.manifest.load(global)?.family;
     let format = match args.format {
         FormatArg::Mermaid => GraphFormat::Mermaid,
         FormatArg::Dot => GraphFormat::Dot,

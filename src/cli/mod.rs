@@ -8,6 +8,7 @@ mod explain;
 mod graph;
 mod guard;
 mod plan;
+mod profile;
 mod project;
 mod run;
 mod schema;
@@ -43,6 +44,9 @@ struct Global {
     /// Folder of the cache, instead of .packtrain at the project's root
     #[arg(long, global = true, value_name = "FOLDER", env = "PACKTRAIN_STATE")]
     state_dir: Option<std::path::PathBuf>,
+    /// Take the settings of this machine from packtrain-profiles.yaml at the project's root, or from the user's own profiles
+    #[arg(long, global = true, value_name = "NAME", env = "PACKTRAIN_PROFILE")]
+    profile: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -87,7 +91,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Status(args)) => status::run(&args, global),
         Some(Command::Explain(args)) => explain::run(&args, global),
         Some(Command::Validate(args)) => validate::run(&args, global),
-        Some(Command::Graph(args)) => graph::run(&args),
+        Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Cache(args)) => cache::run(&args, global),
         Some(Command::DemoData(args)) => demo_data::run(&args),

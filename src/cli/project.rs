@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::cache::{Cache, Project};
-use crate::cli::Global;
 use crate::cli::error::CommandError;
+use crate::cli::{Global, profile};
 use crate::key::StageId;
-use crate::manifest::{self, Family, Override, VariantFilter};
+use crate::manifest::{self, Family, Override, Profile, VariantFilter};
 use crate::plan::{Plan, Selection};
 use crate::preflight;
 
@@ -44,35 +44,31 @@ pub(super) struct SelectionArgs {
 pub(super) struct Loaded {
     pub(super) family: Family,
     pub(super) project: Project,
+    pub(super) profile: Option<Profile>,
 }
 
 impl ManifestArgs {
-    /// Reads the manifest and what it needs no look at images for; an error for stages that cannot do together.
-    pub(super) fn family(&self) -> Result<Family, CommandError> {
-        let family = self.unchecked()?;
-        let conflicts = preflight::conflicts(&family);
-        if conflicts.is_empty() { Ok(family) } else { Err(family.locate(&conflicts).into()) }
-    }
-
-    /// Reads the manifest and nothing else.
-    pub(super) fn unchecked(&self) -> Result<Family, CommandError> {
+    /// Reads the manifest, with the profile if one is chosen, and finds its project.
+    pub(super) fn unchecked(&self, global: &Global) -> Result<Loaded, CommandError> {
         #[expect(clippy::disallowed_methods, reason = "paths on the command line are relative to the current folder")]
         let current = std::env::current_dir()?;
-        Ok(manifest::load(&self.manifest, &self.param, &current)?.select(&self.variant)?)
+        let file = manifest::absolute(&self.manifest, &current);
+        let folder = file.parent().unwrap_or(Path::new("/"));
+        let profile = profile::chosen(global, folder, &current)?;
+        let family = match &profile {
+            Some(profile) => profile.load(&self.manifest, &self.param)?,
+            None => manifest::load(&self.manifest, &self.param, &current)?,
+        };
+        let project = Project::of(folder, profile::state_dir(global, profile.as_ref()));
+        Ok(Loaded { family: family.select(&self.variant)?, project, profile })
     }
 
-    /// Reads the manifest and finds its project.
+    /// As [`Self::unchecked`]; an error for stages that cannot do together, as far as that needs no look at images.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, CommandError> {
-        let family = self.family()?;
-        let project = project_of(&family, global);
-        Ok(Loaded { family, project })
+        let loaded = self.unchecked(global)?;
+        let conflicts = preflight::conflicts(&loaded.family);
+        if conflicts.is_empty() { Ok(loaded) } else { Err(loaded.family.locate(&conflicts).into()) }
     }
-}
-
-/// The project that a manifest belongs to.
-pub(super) fn project_of(family: &Family, global: &Global) -> Project {
-    let folder = family.manifest.parent().unwrap_or(Path::new("/"));
-    Project::of(folder, global.state_dir.clone())
 }
 
 impl SelectionArgs {

@@ -31,9 +31,9 @@ pub(super) struct RunArgs {
     manifest: ManifestArgs,
     #[command(flatten)]
     selection: SelectionArgs,
-    /// Where networks run: auto, cpu, cuda or cuda:N
-    #[arg(long, default_value = "auto")]
-    device: Device,
+    /// Where networks run: auto, cpu, cuda or cuda:N; by default as the profile says, else auto
+    #[arg(long)]
+    device: Option<Device>,
     /// Run this stage even if its result is there; may be given several times
     #[arg(long, value_name = "STAGE")]
     force: Vec<StageId>,
@@ -59,11 +59,12 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     if args.dry_run {
         return plan::print(&plans, &cache, args.json);
     }
+    let profile = loaded.profile.as_ref();
     let options = RunOptions {
-        device: args.device,
+        device: args.device.or(profile.and_then(|profile| profile.device)).unwrap_or_default(),
         force: args.force.iter().cloned().collect(),
         keep_going: args.keep_going,
-        jobs: args.jobs.map(NonZero::get),
+        jobs: args.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
     };
     let (outcome, record) = execute(&loaded, &plans, &cache, &options, args.json)?;
     record.write(&cache.runs())?;

@@ -8,10 +8,10 @@ use crate::cli::ExitCode;
 use crate::cli::error::CommandError;
 use crate::schema::Document;
 
-/// Print the JSON Schema of manifests, for editors, or of what packtrain writes
+/// Print the JSON Schema of manifests, of profiles, or of what packtrain writes
 #[derive(Debug, Args)]
 pub(super) struct SchemaArgs {
-    /// Of what: manifest, event, run, evaluation, history or mean
+    /// Of what: manifest, profiles, event, run, evaluation, history or mean
     #[arg(value_name = "DOCUMENT", default_value_t)]
     document: Document,
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::cli::error::{CommandError, in_place};
-use crate::cli::project::{ManifestArgs, project_of};
+use crate::cli::project::{Loaded, ManifestArgs};
 use crate::cli::{ExitCode, Global};
 use crate::key::VariantName;
 use crate::manifest::{Family, ManifestErrors, Pipeline, Severity};
@@ -29,11 +29,11 @@ pub(super) struct ValidateArgs {
 }
 
 pub(super) fn run(args: &ValidateArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let family = match args.manifest.unchecked() {
+    let Loaded { family, project, .. } = match args.manifest.unchecked(global) {
         Err(CommandError::Manifest(errors)) if args.json => return print_json(None, &errors),
         read => read?,
     };
-    let machine = Machine::here(&project_of(&family, global).state);
+    let machine = Machine::here(&project.state);
     let survey = preflight::check(&family, &machine);
     let problems = family.locate(&survey.findings);
     if args.json {

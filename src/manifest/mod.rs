@@ -1,7 +1,7 @@
 //! YAML as written, with positions, resolved into a [`Family`] of pipelines that cannot be invalid.
 //!
 //! The only user of the YAML library. Knows nothing of the graph, the cache or of running anything. In the order in which a
-//! manifest passes through: `yaml` reads a text, `extends` puts texts together; `family` takes the whole through the rest, once for every
+//! manifest passes through: `yaml` reads a text, `extends` puts texts together, `profile` adds a machine's values; `family` takes the whole through the rest, once for every
 //! combination of `matrix`: `params` fills in values, `document` gives keys their meaning with the rules of `schema` and `shape`,
 //! `resolve` follows references. Each goes on after a problem, so that all of them are found at once.
 
@@ -15,6 +15,7 @@ mod nearest;
 mod node;
 mod params;
 mod pipeline;
+mod profile;
 mod resolve;
 mod schema;
 mod selection;
@@ -23,15 +24,17 @@ mod source;
 mod written;
 mod yaml;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use node::Map;
 use source::Sources;
 
 pub use diagnostic::{ManifestErrors, ManifestProblem, ProblemPlace, Severity};
 pub use finding::Finding;
 pub use params::{Override, OverrideError};
 pub use pipeline::{Family, Pipeline, PipelineInput, PipelineInputSource, PipelineStage, Variant};
+pub use profile::{Profile, ProfileError, profiles_schema};
 pub use schema::schema;
 pub use selection::{SelectionError, VariantFilter, VariantFilterError};
 pub use written::Written;
@@ -46,10 +49,20 @@ pub use written::Written;
 /// Everything wrong with the manifest and all that it extends: text that is no YAML, unknown keys, wrong values, references
 /// that lead nowhere, files that are not there.
 pub fn load(path: &Path, overrides: &[Override], current_dir: &Path) -> Result<Family, ManifestErrors> {
-    let mut sources = Sources::new(current_dir);
+    load_in(Sources::new(current_dir), path, &Map::default(), overrides)
+}
+
+/// The absolute path without `.` and `..` of a path that starts from `current_dir`.
+pub fn absolute(path: &Path, current_dir: &Path) -> PathBuf {
+    source::normalize(&current_dir.join(path))
+}
+
+/// `values` are those of a profile, with their places in `sources`.
+fn load_in(mut sources: Sources, path: &Path, values: &Map, overrides: &[Override]) -> Result<Family, ManifestErrors> {
     let mut problems = Vec::new();
     let root = extends::read(path, &mut sources, &mut problems);
     let root = root.map(|mut root| {
+        profile::set_values(&mut root, values);
         params::override_values(&mut root, overrides, &mut sources, &mut problems);
         root
     });

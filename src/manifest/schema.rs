@@ -111,11 +111,16 @@ fn referenced<'a>(definitions: &'a Map<String, Value>, schema: &Value) -> Option
     definitions.get(definition_name(schema)?)
 }
 
-fn top() -> Value {
-    let name_rule = json!({
+/// Names that stages, parameters and profiles may have.
+pub(super) fn name_rule() -> Value {
+    json!({
         "description": "A name has letters, digits, `-` and `_`, and begins with a letter.",
         "pattern": "^[A-Za-z][A-Za-z0-9_-]*$"
-    });
+    })
+}
+
+fn top() -> Value {
+    let name_rule = name_rule();
     json!({
         "description": "A pipeline of image-classification stages. Relative paths start from the manifest's folder.",
         "type": "object",

@@ -10,14 +10,14 @@ use std::path::{Component, Path, PathBuf};
 const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// Every text read so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sources {
     current_dir: PathBuf,
     sources: Vec<Source>,
 }
 
 /// A text with a name for people.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Source {
     /// The path as given or as reached from there, or `command line`.
     pub name: String,

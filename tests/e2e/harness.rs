@@ -107,7 +107,10 @@ impl Project {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
-        command.current_dir(self.folder.path()).args(arguments).env_remove("PACKTRAIN_STATE").env_remove("PACKTRAIN_WORKER");
+        command.current_dir(self.folder.path()).args(arguments).env("XDG_CONFIG_HOME", self.path("settings"));
+        for variable in ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER"] {
+            command.env_remove(variable);
+        }
         command
     }
 }

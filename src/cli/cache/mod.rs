@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::cache::{Amount, Cache, Category, Project};
 use crate::cli::error::CommandError;
-use crate::cli::{ExitCode, Global};
+use crate::cli::{ExitCode, Global, profile};
 use crate::key::ActionKey;
 use crate::record;
 use crate::report::{self, Table};
@@ -40,7 +40,8 @@ pub(super) fn run(args: &CacheArgs, global: &Global) -> Result<ExitCode, Command
 fn open(global: &Global) -> Result<Cache, CommandError> {
     #[expect(clippy::disallowed_methods, reason = "these commands are about the project that the user stands in")]
     let current = std::env::current_dir()?;
-    let Project { state, .. } = Project::of(&current, global.state_dir.clone());
+    let profile = profile::chosen(global, &current, &current)?;
+    let Project { state, .. } = Project::of(&current, profile::state_dir(global, profile.as_ref()));
     if !state.is_dir() {
         return Err(CommandError::NoCache { state });
     }

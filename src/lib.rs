@@ -9,6 +9,7 @@
 //! | [`artifact`] | the typed files that stages give to each other |
 //! | [`demo`] | images for trying it all without a data set |
 //! | [`stage`] | the stage kinds: parameters, inputs, outputs, and the work of those that need no network |
+//! | [`survey`] | a look at a folder of images: layout, classes, sizes, odd files |
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
@@ -45,6 +46,8 @@ pub mod event;
 pub mod artifact;
 pub mod demo;
 pub mod stage;
+
+pub mod survey;
 
 pub mod cache;
 pub mod record;

@@ -46,14 +46,7 @@ impl Picture {
     /// Decodes the bytes of an image file. Its type is taken from the bytes, EXIF orientation is applied, an alpha channel
     /// is dropped (as Pillow's `convert("RGB")` and OpenCV do, not composited), of an animation the first frame is taken.
     pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
-        if bytes.is_empty() {
-            return Err(PictureError::Empty);
-        }
-        let format = image::guess_format(bytes).map_err(|_| PictureError::NotAnImage)?;
-        let name = format_name(format).ok_or(PictureError::NotAnImage)?;
-        if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-            return Err(PictureError::Truncated);
-        }
+        let (format, name) = format_of(bytes)?;
         let (orientation, mut image) = decode_as(bytes, format).map_err(|error| match error {
             DecodeError::TooLarge(width, height) => PictureError::TooLarge { width, height },
             DecodeError::Image(source) => PictureError::Damaged { format: name, source },
@@ -61,6 +54,20 @@ impl Picture {
         image.apply_orientation(orientation);
         let image = image.into_rgb8();
         Ok(Picture { width: image.width() as usize, height: image.height() as usize, pixels: image.into_raw() })
+    }
+
+    /// Width and height of an image file's upright picture, from its header: no pixel is decoded, so that damage behind the header
+    /// goes unnoticed.
+    pub fn dimensions(bytes: &[u8]) -> Result<(u32, u32), PictureError> {
+        let (format, name) = format_of(bytes)?;
+        let damaged = |source| PictureError::Damaged { format: name, source };
+        let mut decoder = ImageReader::with_format(Cursor::new(bytes), format).into_decoder().map_err(damaged)?;
+        let (width, height) = decoder.dimensions();
+        let swaps = |orientation| {
+            use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+            matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
+        };
+        Ok(if decoder.orientation().is_ok_and(swaps) { (height, width) } else { (width, height) })
     }
 
     /// Encodes as baseline JPEG of the given quality (1–100).
@@ -102,6 +109,19 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<(Orientation, DynamicI
     // Metadata that cannot be read says nothing about the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     Ok((orientation, DynamicImage::from_decoder(decoder)?))
+}
+
+/// The format that the first bytes tell, and its name; an error for what cannot become a picture.
+fn format_of(bytes: &[u8]) -> Result<(ImageFormat, &'static str), PictureError> {
+    if bytes.is_empty() {
+        return Err(PictureError::Empty);
+    }
+    let format = image::guess_format(bytes).map_err(|_| PictureError::NotAnImage)?;
+    let name = format_name(format).ok_or(PictureError::NotAnImage)?;
+    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
+        return Err(PictureError::Truncated);
+    }
+    Ok((format, name))
 }
 
 fn format_name(format: ImageFormat) -> Option<&'static str> {

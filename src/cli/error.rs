@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::cache::CacheError;
 use crate::cli::ExitCode;
+use crate::cli::new::NewError;
 use crate::exec::WorkerError;
 use crate::key::StageId;
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
@@ -22,6 +23,8 @@ pub(super) enum CommandError {
     Selection(#[from] SelectionError),
     #[error("{0}")]
     Profile(String),
+    #[error(transparent)]
+    New(#[from] NewError),
     #[error("the variants of {pipeline} have different graphs; `--variant` picks one")]
     DifferentGraphs { pipeline: String },
     #[error(transparent)]
@@ -90,6 +93,7 @@ impl CommandError {
             | CommandError::NothingChosen { .. }
             | CommandError::Selection(_)
             | CommandError::Profile(_)
+            | CommandError::New(_)
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
             | CommandError::Cache(_)

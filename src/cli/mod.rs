@@ -7,6 +7,7 @@ mod exit_code;
 mod explain;
 mod graph;
 mod guard;
+mod new;
 mod plan;
 mod profile;
 mod project;
@@ -51,6 +52,7 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::NewArgs),
     Run(run::RunArgs),
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
@@ -86,6 +88,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
     }
     let global = &cli.global;
     match cli.command {
+        Some(Command::New(args)) => new::run(&args),
         Some(Command::Run(args)) => run::run(&args, global),
         Some(Command::Plan(args)) => plan::run(&args, global),
         Some(Command::Status(args)) => status::run(&args, global),

@@ -13,6 +13,7 @@ mod command;
 mod gc;
 mod harness;
 mod incremental;
+mod new;
 mod profiles;
 mod readme;
 mod selecting;

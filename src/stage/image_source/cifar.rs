@@ -33,7 +33,8 @@ enum Form {
     Pickle,
 }
 
-const SIDE: usize = 32;
+/// Pixels of a side of every image.
+pub(super) const SIDE: usize = 32;
 const IMAGE_BYTES: usize = 3 * SIDE * SIDE;
 const BATCHES: [&str; 6] = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"];
 

@@ -21,6 +21,11 @@ pub fn list_files(root: &Path) -> Result<Vec<String>, StageError> {
     list(root, |path| path.components().all(|part| part.as_os_str() != "__pycache__"))
 }
 
+/// The files that [`list_images`] passes over, hidden ones left out.
+pub(super) fn list_others(root: &Path) -> Result<Vec<String>, StageError> {
+    list(root, |path| !is_image_name(path))
+}
+
 fn list(root: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, StageError> {
     let mut paths = Vec::new();
     let entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
@@ -45,7 +50,16 @@ fn is_hidden(entry: &DirEntry) -> bool {
 
 /// Whether a path in an archive is that of an image and has no hidden name in it.
 pub(super) fn is_visible_image(path: &str) -> bool {
-    is_image_name(Path::new(path)) && !path.split('/').any(|name| name.starts_with('.'))
+    is_image_name(Path::new(path)) && is_visible(path)
+}
+
+/// Whether a path in an archive is that of another file and has no hidden name in it.
+pub(super) fn is_visible_other(path: &str) -> bool {
+    !is_image_name(Path::new(path)) && is_visible(path)
+}
+
+fn is_visible(path: &str) -> bool {
+    !path.split('/').any(|name| name.starts_with('.'))
 }
 
 fn is_image_name(path: &Path) -> bool {

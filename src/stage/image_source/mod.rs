@@ -50,6 +50,16 @@ pub struct ImageReader {
     content: Content,
 }
 
+/// An image from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImageOutline {
+    /// Pixels, as it stands upright.
+    pub width: u32,
+    pub height: u32,
+    /// Of the file's content.
+    pub digest: Digest,
+}
+
 #[derive(Debug)]
 enum Content {
     Folder,
@@ -146,6 +156,40 @@ impl ImageReader {
             Content::Archive { archive, inside } => archive.read(&format!("{inside}{path}")).and_then(decode),
             Content::Cifar { images, inside } => images.picture(&format!("{inside}{path}")).ok_or_else(gone),
         }
+    }
+
+    /// The paths of all images that the root leads to, sorted.
+    pub fn list(&self) -> Result<Vec<String>, StageError> {
+        let inside = match &self.content {
+            Content::Folder => return list_images(&self.root),
+            Content::Archive { inside, .. } | Content::Cifar { inside, .. } => inside,
+        };
+        Ok(self.paths().into_iter().filter_map(|path| path.strip_prefix(inside.as_str())).map(str::to_owned).collect())
+    }
+
+    /// The paths of all files beside the images, hidden ones left out.
+    pub fn list_others(&self) -> Result<Vec<String>, StageError> {
+        let (archive, inside) = match &self.content {
+            Content::Folder => return folder::list_others(&self.root),
+            Content::Archive { archive, inside } => (archive, inside),
+            Content::Cifar { .. } => return Ok(Vec::new()),
+        };
+        let others = archive.names().filter(|name| folder::is_visible_other(name));
+        Ok(others.filter_map(|path| path.strip_prefix(inside.as_str())).map(str::to_owned).collect())
+    }
+
+    /// What one image is, without decoding it; an error is the reason in words.
+    pub fn outline(&self, path: &str) -> Result<ImageOutline, String> {
+        let bytes = match &self.content {
+            Content::Folder => fs::read(self.root.join(path)).map_err(|error| error.to_string())?,
+            Content::Archive { archive, inside } => archive.read(&format!("{inside}{path}"))?,
+            Content::Cifar { images, inside } => {
+                let planes = images.planes(&format!("{inside}{path}")).ok_or_else(gone)?;
+                return Ok(ImageOutline { width: cifar::SIDE as u32, height: cifar::SIDE as u32, digest: Digest::of_bytes(planes) });
+            }
+        };
+        let (width, height) = Picture::dimensions(&bytes).map_err(|error| error.to_string())?;
+        Ok(ImageOutline { width, height, digest: Digest::of_bytes(&bytes) })
     }
 
     fn paths(&self) -> Vec<&str> {

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cache::{ActionRecord, Cache};
 use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
-use crate::cli::{ExitCode, Global};
+use crate::cli::{ExitCode, Global, completions};
 use crate::key::{ActionKey, Change, ListingDiff, StageId};
 use crate::plan::{Forecast, Outlook, forecast};
 use crate::report;
@@ -18,7 +18,7 @@ pub(super) struct ExplainArgs {
     #[command(flatten)]
     manifest: ManifestArgs,
     /// The stage
-    #[arg(value_name = "STAGE")]
+    #[arg(value_name = "STAGE", add = completions::stages())]
     stage: StageId,
     /// Print as JSON: an object, or a list of them for a manifest with a matrix
     #[arg(long)]

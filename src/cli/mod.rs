@@ -1,6 +1,7 @@
 //! The commands: one file each. Errors become what the user reads here and nowhere else.
 
 mod cache;
+mod completions;
 mod demo_data;
 mod error;
 mod exit_code;
@@ -46,7 +47,7 @@ struct Global {
     #[arg(long, global = true, value_name = "FOLDER", env = "PACKTRAIN_STATE")]
     state_dir: Option<std::path::PathBuf>,
     /// Take the settings of this machine from packtrain-profiles.yaml at the project's root, or from the user's own profiles
-    #[arg(long, global = true, value_name = "NAME", env = "PACKTRAIN_PROFILE")]
+    #[arg(long, global = true, value_name = "NAME", env = "PACKTRAIN_PROFILE", add = completions::profiles())]
     profile: Option<String>,
 }
 
@@ -61,15 +62,23 @@ enum Command {
     Graph(graph::GraphArgs),
     Schema(schema::SchemaArgs),
     Cache(cache::CacheArgs),
+    Completions(completions::CompletionsArgs),
     DemoData(demo_data::DemoDataArgs),
     #[command(hide = true)]
     Guard(guard::GuardArgs),
 }
 
-/// Parses the command line, runs the command, reports its error, and says with which code to exit.
+/// Parses the command line, runs the command, reports its error, and says with which code to exit. Answers a shell that asks how
+/// to complete a word instead.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let parsed = completions::answer(&arguments).and_then(|answered| match answered {
+        true => Ok(None),
+        false => Cli::try_parse_from(arguments).map(Some),
+    });
+    let cli = match parsed {
+        Ok(Some(cli)) => cli,
+        Ok(None) => return ExitCode::Success,
         Err(error) => {
             // Help and usage errors carry their own text; a closed pipe is no reason to fail.
             drop(error.print());
@@ -97,6 +106,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::Cache(args)) => cache::run(&args, global),
+        Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoData(args)) => demo_data::run(&args),
         Some(Command::Guard(args)) => guard::run(&args),
         None => {

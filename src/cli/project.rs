@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cache::{Cache, Project};
 use crate::cli::error::CommandError;
-use crate::cli::{Global, profile};
+use crate::cli::{Global, completions, profile};
 use crate::key::StageId;
 use crate::manifest::{self, Family, Override, Profile, VariantFilter};
 use crate::plan::{Plan, Selection};
@@ -16,13 +16,13 @@ use crate::preflight;
 #[derive(Debug, Args)]
 pub(super) struct ManifestArgs {
     /// The manifest
-    #[arg(value_name = "MANIFEST")]
+    #[arg(value_name = "MANIFEST", add = completions::manifests())]
     manifest: PathBuf,
     /// Set a parameter of the manifest; may be given several times
-    #[arg(short, long = "param", value_name = "NAME=VALUE")]
+    #[arg(short, long = "param", value_name = "NAME=VALUE", add = completions::params())]
     param: Vec<Override>,
     /// Of a manifest with a matrix only the variants with these values; may be given several times
-    #[arg(long, value_name = "NAME=VALUE,…")]
+    #[arg(long, value_name = "NAME=VALUE,…", add = completions::variants())]
     variant: Vec<VariantFilter>,
 }
 
@@ -30,13 +30,13 @@ pub(super) struct ManifestArgs {
 #[derive(Debug, Args)]
 pub(super) struct SelectionArgs {
     /// Only this stage: what it needs is reused, and has to be there; may be given several times
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", add = completions::stages())]
     only: Vec<StageId>,
     /// Only this stage and those that need it; may be given several times
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", add = completions::stages())]
     from: Vec<StageId>,
     /// Only this stage and those that it needs; may be given several times
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", add = completions::stages())]
     until: Vec<StageId>,
 }
 

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
 use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
-use crate::cli::{ExitCode, Global, plan};
+use crate::cli::{ExitCode, Global, completions, plan};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions};
 use crate::key::StageId;
@@ -35,7 +35,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     device: Option<Device>,
     /// Run this stage even if its result is there; may be given several times
-    #[arg(long, value_name = "STAGE")]
+    #[arg(long, value_name = "STAGE", add = completions::stages())]
     force: Vec<StageId>,
     /// After a failure go on with stages that do not need the failed one
     #[arg(short, long)]

@@ -1,9 +1,9 @@
 //! YAML as written, with positions, resolved into a [`Family`] of pipelines that cannot be invalid.
 //!
 //! The only user of the YAML library. Knows nothing of the graph, the cache or of running anything. In the order in which a
-//! manifest passes through: `yaml` reads a text, `extends` puts texts together, `profile` adds a machine's values; `family` takes the whole through the rest, once for every
-//! combination of `matrix`: `params` fills in values, `document` gives keys their meaning with the rules of `schema` and `shape`,
-//! `resolve` follows references. Each goes on after a problem, so that all of them are found at once.
+//! manifest passes through: `yaml` reads a text, `extends` puts texts together, `profile` adds a machine's values; `family` takes the
+//! whole through the rest, once for every combination of `matrix`: `params` fills in values, `document` gives keys their meaning
+//! with the rules of `schema` and `shape`, `resolve` follows references. Each goes on after a problem, so that all of them are found at once.
 
 mod diagnostic;
 mod document;
@@ -13,6 +13,7 @@ mod finding;
 mod matrix;
 mod nearest;
 mod node;
+mod outline;
 mod params;
 mod pipeline;
 mod profile;
@@ -32,6 +33,7 @@ use source::Sources;
 
 pub use diagnostic::{ManifestErrors, ManifestProblem, ProblemPlace, Severity};
 pub use finding::Finding;
+pub use outline::Outline;
 pub use params::{Override, OverrideError};
 pub use pipeline::{Family, Pipeline, PipelineInput, PipelineInputSource, PipelineStage, Variant};
 pub use profile::{Profile, ProfileError, profiles_schema};

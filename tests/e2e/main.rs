@@ -10,6 +10,7 @@
 
 mod caching;
 mod command;
+mod completions;
 mod gc;
 mod harness;
 mod incremental;

@@ -1,0 +1,51 @@
+//! What a manifest names, as far as it can be read: for a shell that completes words while the manifest is still being written.
+//!
+//! Reports no problem; checks nothing.
+
+use std::path::Path;
+
+use super::extends;
+use super::matrix::Matrix;
+use super::node::{Entry, Node, Value};
+use super::source::Sources;
+
+/// The names in a manifest, in its order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    pub description: Option<String>,
+    /// Each with its kind, if that is a text.
+    pub stages: Vec<(String, Option<String>)>,
+    /// Each with its value, written out.
+    pub params: Vec<(String, String)>,
+    /// The variants of the matrix.
+    pub variants: Vec<String>,
+}
+
+impl Outline {
+    /// Reads a manifest and what it extends; `None` for a file that is no manifest. `path` starts from `current_dir`.
+    pub fn read(path: &Path, current_dir: &Path) -> Option<Outline> {
+        let (mut sources, mut problems) = (Sources::new(current_dir), Vec::new());
+        let root = extends::read(path, &mut sources, &mut problems)?;
+        let section = |name: &str| root.as_map().and_then(|map| map.get(name)).and_then(Node::as_map).map(|map| map.0.as_slice());
+        let stages = section("stages")?;
+        let matrix = Matrix::read(&root, &sources, &mut problems);
+        Some(Outline {
+            description: root.as_map().and_then(|map| map.get("description")).and_then(Node::as_str).map(str::to_owned),
+            stages: stages.iter().map(stage).collect(),
+            params: section("params").unwrap_or_default().iter().map(|entry| (entry.key.clone(), written_out(&entry.node))).collect(),
+            variants: matrix.combinations(&root).filter_map(|(_, variant)| Some(variant?.name.to_string())).collect(),
+        })
+    }
+}
+
+fn stage(entry: &Entry) -> (String, Option<String>) {
+    let kind = entry.node.as_map().and_then(|stage| stage.get("kind")).and_then(Node::as_str);
+    (entry.key.clone(), kind.map(str::to_owned))
+}
+
+fn written_out(node: &Node) -> String {
+    match &node.value {
+        Value::String(text) => text.clone(),
+        _ => node.to_json().to_string(),
+    }
+}

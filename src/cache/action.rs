@@ -61,7 +61,7 @@ pub struct Provenance {
 /// How much work a stage was, to tell how long another one of its kind will take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Effort {
-    /// The size of its data: images of folders that were not packed before, bytes of packed images and features.
+    /// The size of its data: images of folders, copied or not, bytes of packed images and features.
     pub amount: u64,
     /// Epochs trained; 0 of a stage that does not train epoch by epoch.
     pub epochs: u32,

@@ -107,7 +107,7 @@ impl Action<'_> {
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
         let Attempt { job, output, metrics, states, seconds, epochs } = attempt;
         let Action { stage, place, fingerprint, inputs, .. } = self;
-        let effort = Effort { amount: output.rows.map_or_else(|| inputs.amount(stage), |rows| rows.made), epochs };
+        let effort = Effort { amount: inputs.amount(stage), epochs };
         let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
         Ok(Done { record: Box::new(record), ran: Some(unstable_inputs) })

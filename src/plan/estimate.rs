@@ -5,10 +5,15 @@ use std::cell::OnceCell;
 use serde_json::Value;
 
 use crate::cache::{ActionRecord, Cache, CacheError};
+use crate::event::RowCounts;
 use crate::key::Fingerprint;
 
 /// The parameters that decide how long a piece of data takes; stages in which one of them differs tell nothing of each other.
 const DECIDING: [&str; 9] = ["model", "network", "input", "size", "fit", "crops", "view", "precision", "run"];
+
+/// The part of the time for an image that a copied row spares: 3,000 photographs of 256 pixels took 7.2 s, and 2.0 s when they were
+/// copied.
+const SPARED_BY_COPYING: f64 = 0.7;
 
 /// What is known of earlier stages.
 pub(super) struct Experience<'a> {
@@ -22,6 +27,8 @@ pub(super) struct Task<'a> {
     pub fingerprint: &'a Fingerprint,
     /// As in [`crate::cache::Effort`].
     pub amount: u64,
+    /// Where rows may be copied.
+    pub rows: Option<RowCounts>,
     pub epochs: u32,
 }
 
@@ -56,14 +63,18 @@ impl Task<'_> {
             return None;
         }
         let ratio = |new: f64, old: f64| if old > 0.0 { new / old } else { 1.0 };
-        let data = ratio(self.amount as f64, effort.amount as f64);
+        let data = ratio(work(self.amount, self.rows), work(effort.amount, record.result.rows));
         match (effort.epochs, self.epochs) {
-            // It only wrote down what was there before.
+            // It only wrote down what was trained before.
             (0, 1..) => None,
-            _ if effort.amount == 0 && self.amount > 0 => None,
             (old, new) => Some(record.provenance.seconds * data * ratio(f64::from(new), f64::from(old))),
         }
     }
+}
+
+/// An amount of images, less what those are spared that are only copied.
+fn work(amount: u64, rows: Option<RowCounts>) -> f64 {
+    amount as f64 - SPARED_BY_COPYING * rows.map_or(0.0, |rows| rows.reused as f64)
 }
 
 fn known<'a>(record: &'a ActionRecord, name: &str) -> Option<&'a Value> {
@@ -94,7 +105,7 @@ mod tests {
     fn time_grows_with_the_data_and_the_epochs_that_are_to_be_trained() {
         let earlier = record(training("alexnet", 0.1), 60.0, Effort { amount: 1000, epochs: 3 });
         let fingerprint = training("alexnet", 0.2);
-        let seconds = |amount, epochs| Task { fingerprint: &fingerprint, amount, epochs }.seconds_by(&earlier);
+        let seconds = |amount, epochs| Task { fingerprint: &fingerprint, amount, rows: None, epochs }.seconds_by(&earlier);
         assert_eq!(seconds(1000, 3), Some(60.0));
         assert_eq!(seconds(2000, 6), Some(240.0));
         assert_eq!(seconds(1000, 0), Some(0.0));
@@ -103,11 +114,23 @@ mod tests {
     #[test]
     fn another_network_another_kind_and_a_training_that_was_all_reused_tell_nothing() {
         let fingerprint = training("alexnet", 0.1);
-        let task = Task { fingerprint: &fingerprint, amount: 1000, epochs: 3 };
+        let task = Task { fingerprint: &fingerprint, amount: 1000, rows: None, epochs: 3 };
         let effort = Effort { amount: 1000, epochs: 3 };
         assert_eq!(task.seconds_by(&record(training("mini-googlenet", 0.1), 60.0, effort)), None);
         let other = Fingerprint { kind: "pack".to_owned(), ..training("alexnet", 0.1) };
         assert_eq!(task.seconds_by(&record(other, 60.0, effort)), None);
         assert_eq!(task.seconds_by(&record(training("alexnet", 0.1), 0.1, Effort { amount: 1000, epochs: 0 })), None);
+    }
+
+    #[test]
+    fn copied_rows_cost_less_than_others_now_and_then() {
+        let pack = Fingerprint { kind: "pack".to_owned(), ..training("alexnet", 0.1) };
+        let mut earlier = record(pack.clone(), 10.0, Effort { amount: 1000, epochs: 0 });
+        let seconds =
+            |rows, by: &ActionRecord| Task { fingerprint: &pack, amount: 1000, rows: Some(rows), epochs: 0 }.seconds_by(by).unwrap();
+        let (all_made, all_copied) = (RowCounts { reused: 0, made: 1000 }, RowCounts { reused: 1000, made: 0 });
+        assert!((seconds(all_copied, &earlier) - 3.0).abs() < 1e-9);
+        (earlier.result.rows, earlier.provenance.seconds) = (Some(all_copied), 3.0);
+        assert!((seconds(all_made, &earlier) - 10.0).abs() < 1e-9);
     }
 }

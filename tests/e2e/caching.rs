@@ -135,7 +135,7 @@ fn a_reason_says_where_the_new_value_is_written() {
 }
 
 #[test]
-fn packing_is_foretold_to_take_as_long_as_its_new_images_need() {
+fn an_image_that_is_copied_is_foretold_to_take_less_than_a_new_one() {
     let project = project();
     project.run(&["small.yaml"]);
     let json = |arguments: &[&str]| -> serde_json::Value { serde_json::from_str(&project.packtrain(arguments).stdout).unwrap() };
@@ -146,7 +146,8 @@ fn packing_is_foretold_to_take_as_long_as_its_new_images_need() {
         }
     }
     let foretold = json(&["plan", "small.yaml", "--json"])[0]["estimated_seconds"].as_f64().unwrap();
-    assert!((foretold / earlier - 0.5).abs() < 1e-9, "{earlier} {foretold}");
+    // 25 new images, and 50 that spare 0.7 of their time.
+    assert!((foretold / earlier - 0.8).abs() < 1e-9, "{earlier} {foretold}");
 }
 
 #[test]

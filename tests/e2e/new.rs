@@ -27,6 +27,7 @@ fn archives() -> Project {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the whole manifest is asserted")]
 fn a_folder_per_class_becomes_a_manifest_that_runs() {
     let project = Project::with_images(10);
     fs::create_dir(project.path("schemas")).unwrap();

@@ -76,9 +76,10 @@ pub fn conflicts(family: &Family) -> Vec<Finding> {
     for pipeline in &family.variants {
         let packed = packing::from_parameters(pipeline);
         for stage in &pipeline.stages {
+            let scene = Scene { pipeline, stage, packed: &packed };
             let mut report = Report { stage: pipeline.stage_path(&stage.id), findings: &mut findings };
-            networks::check(&Scene { pipeline, stage, packed: &packed }, &mut report);
-            weights::check(stage, &mut report);
+            networks::check(&scene, &mut report);
+            weights::check(&scene, &mut report);
         }
     }
     findings
@@ -95,7 +96,7 @@ pub fn check(family: &Family, machine: &Machine) -> Survey {
             let mut report = Report { stage: pipeline.stage_path(&stage.id), findings: &mut survey.findings };
             networks::check(&scene, &mut report);
             networks::check_numbers(&scene, &mut report);
-            weights::check(stage, &mut report);
+            weights::check(&scene, &mut report);
             if let Some(training) = room::check_memory(&scene, machine, &mut report) {
                 let is_known = |known: &TrainingSurvey| TrainingSurvey { stage: training.stage.clone(), ..known.clone() } == training;
                 if !survey.trainings.iter().any(|known| known.stage.stage == training.stage.stage && is_known(known)) {

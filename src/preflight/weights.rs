@@ -3,17 +3,16 @@
 use std::path::Path;
 
 use crate::artifact::ModelOutline;
-use crate::manifest::{PipelineInputSource, PipelineStage};
-use crate::preflight::Report;
+use crate::manifest::PipelineInputSource;
+use crate::preflight::{Report, Scene};
 use crate::stage::{PretrainedNetwork, StageSpec, TensorShape};
 
 /// How many tensors are named.
 const SHOWN: usize = 3;
 
-pub(super) fn check(stage: &PipelineStage, report: &mut Report<'_>) {
-    let StageSpec::ExtractFeatures(spec) = &stage.spec else { return };
-    let input = stage.inputs.iter().find(|input| input.name == "weights").map(|input| &input.source);
-    if let (Some(network), Some(PipelineInputSource::File(path))) = (spec.network, input) {
+pub(super) fn check(scene: &Scene<'_>, report: &mut Report<'_>) {
+    let StageSpec::ExtractFeatures(spec) = &scene.stage.spec else { return };
+    if let (Some(network), Some(PipelineInputSource::File(path))) = (spec.network, scene.source("weights")) {
         check_file(network, path, report);
     }
 }

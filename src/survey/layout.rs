@@ -64,7 +64,7 @@ fn parts(all: &[&str], top: &str) -> Option<(Layout, Classes)> {
     let mut layout = Layout { sources: Vec::new(), class_names: None, left_out: Vec::new() };
     for (part, folder) in &parts {
         let path = join(top, folder);
-        let own = count(&labels, &inside(all, &path)).filter(|own| own.keys().all(|class| classes.contains_key(class)));
+        let own = names::count(&labels, inside(all, &path)).filter(|own| own.keys().all(|class| classes.contains_key(class)));
         match own {
             Some(_) if layout.sources.iter().any(|source| source.part == *part) => {
                 layout.left_out.push((path, "there is another one for this part"))
@@ -105,29 +105,14 @@ fn labels(paths: &[&str]) -> Option<(Labels, Classes)> {
     if let Some(found) = worded.or_else(|| several().next()) {
         return Some(found.clone());
     }
-    let named = names::classes_in(paths.iter().copied()).map(|(pattern, classes)| (Labels::Filename(pattern), classes));
+    let named = names::classes_in(paths).map(|(pattern, classes)| (Labels::Filename(pattern), classes));
     named.or_else(|| levels.into_iter().next())
 }
 
 fn with_level(level: usize, paths: &[&str]) -> Option<(Labels, Classes)> {
     let labels = if level == 1 { Labels::ParentDir } else { Labels::Ancestor(u32::try_from(level).ok()?) };
-    let classes = count(&labels, paths)?;
+    let classes = names::count(&labels, paths.to_vec())?;
     Some((labels, classes))
-}
-
-/// The images of each class by a rule; `None` if one has no class by it.
-fn count(labels: &Labels, paths: &[&str]) -> Option<Classes> {
-    let level = match labels {
-        Labels::ParentDir => 1,
-        Labels::Ancestor(level) => *level as usize,
-        Labels::Filename(pattern) => return names::count(pattern, paths.iter().copied()),
-        Labels::Table(_) => return None,
-    };
-    let mut classes = Classes::new();
-    for path in paths {
-        *classes.entry(path.rsplit('/').nth(level)?.to_owned()).or_default() += 1;
-    }
-    Some(classes)
 }
 
 fn part(folder: &str) -> Option<Subset> {

@@ -6,6 +6,8 @@ use std::path::Path;
 
 use regex::Regex;
 
+use crate::stage::Labels;
+
 /// Names that cameras, phones and programs give: they tell no class.
 const NO_CLASSES: [&str; 14] =
     ["img", "dsc", "dscn", "dscf", "image", "images", "photo", "pic", "picture", "pxl", "scan", "screenshot", "val", "test"];
@@ -19,27 +21,25 @@ const NUMBER_FIRST: &str = r"^\d+[._ -]+(\p{L}[\p{L}_ -]*?)\.\w+$";
 
 /// A regular expression whose first group is the class, if the file names have classes: every name has one, there are at least
 /// two, and of each there are two images on average. With it the images of each class.
-pub(super) fn classes_in<'p>(paths: impl Iterator<Item = &'p str> + Clone) -> Option<(String, BTreeMap<String, usize>)> {
-    let files = paths.map(file_name);
+pub(super) fn classes_in(paths: &[&str]) -> Option<(String, BTreeMap<String, usize>)> {
+    let by = |pattern: &str| count(&Labels::Filename(pattern.to_owned()), paths.to_vec());
     [WORD_FIRST, NUMBER_FIRST].into_iter().find_map(|general| {
-        let classes = count(general, files.clone())?;
+        let classes = by(general)?;
         let images: usize = classes.values().sum();
         let are_words = classes.keys().all(|class| !NO_CLASSES.contains(&class.to_lowercase().as_str()));
         if classes.len() < 2 || classes.len() * 2 > images || !are_words {
             return None;
         }
-        let listed = (general == WORD_FIRST).then(|| listing(&classes, files.clone())).flatten();
-        let pattern = listed.filter(|pattern| count(pattern, files.clone()).as_ref() == Some(&classes));
+        let listed = (general == WORD_FIRST).then(|| listing(&classes, paths.iter().copied().map(file_name))).flatten();
+        let pattern = listed.filter(|pattern| by(pattern).as_ref() == Some(&classes));
         Some((pattern.unwrap_or_else(|| general.to_owned()), classes))
     })
 }
 
-/// How many files each class has by a pattern; `None` if a name does not match it.
-pub(super) fn count<'p>(pattern: &str, paths: impl Iterator<Item = &'p str>) -> Option<BTreeMap<String, usize>> {
-    let pattern = Regex::new(pattern).ok()?;
+/// How many images each class has by a rule; `None` if one has no class by it.
+pub(super) fn count(labels: &Labels, paths: Vec<&str>) -> Option<BTreeMap<String, usize>> {
     let mut classes = BTreeMap::new();
-    for path in paths {
-        let class = pattern.captures(file_name(path))?.get(1)?.as_str().to_owned();
+    for class in labels.class_names(paths).ok()? {
         *classes.entry(class).or_default() += 1;
     }
     Some(classes)
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn pattern(names: &[&str]) -> Option<String> {
-        classes_in(names.iter().copied()).map(|(pattern, _)| pattern)
+        classes_in(names).map(|(pattern, _)| pattern)
     }
 
     #[test]

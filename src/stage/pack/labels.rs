@@ -19,6 +19,13 @@ pub(super) struct Folder<'a> {
     pub table: Option<&'a Path>,
 }
 
+impl Labels {
+    /// The class name of every path, in their order, where paths alone tell them: not with a table.
+    pub fn class_names(&self, paths: Vec<&str>) -> Result<Vec<String>, StageError> {
+        class_names(self, &Folder { root: Path::new(""), paths, table: None })
+    }
+}
+
 /// The class name of every file, in the order of the files.
 pub(super) fn class_names(labels: &Labels, folder: &Folder<'_>) -> Result<Vec<String>, StageError> {
     match labels {

@@ -1,5 +1,7 @@
 //! The keys of a manifest become stage specifications; references are not followed yet.
 
+use std::sync::Arc;
+
 use serde_json::Value as Json;
 
 use super::diagnostic::Diagnostic;
@@ -22,7 +24,7 @@ pub(super) struct Document {
 /// A stage as written.
 pub(super) struct StageNode {
     pub id: StageId,
-    pub node: Node,
+    pub node: Arc<Node>,
     /// None where something is wrong with the stage.
     pub spec: Option<StageSpec>,
     pub seed: Option<u64>,
@@ -65,7 +67,7 @@ impl StageReader<'_> {
             Some((index, json)) if self.problems.len() == known_problems && !node.has_unknown() => self.spec(&FORMS[index], json),
             _ => None,
         };
-        Some(StageNode { id, node, spec, seed, execution })
+        Some(StageNode { id, node: Arc::new(node), spec, seed, execution })
     }
 
     fn json(&mut self, node: &Node, form: usize) -> Json {

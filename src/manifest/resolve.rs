@@ -28,7 +28,7 @@ pub(super) fn resolve(document: &Document, sources: &Arc<Sources>, problems: &mu
             spec: spec.clone(),
             seed: stage.seed.unwrap_or(document.seed),
             execution: stage.execution.clone(),
-            written: Written::new(stage.node.clone(), sources),
+            written: Written::new(&stage.node, sources),
             inputs,
         });
     }

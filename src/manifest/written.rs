@@ -8,16 +8,16 @@ use crate::key::Place;
 
 /// A stage's text; nothing for a stage that no manifest holds.
 #[derive(Debug, Clone, Default)]
-pub struct Written(Option<(Node, Arc<Sources>)>);
+pub struct Written(Option<(Arc<Node>, Arc<Sources>)>);
 
 impl Written {
-    pub(super) fn new(node: Node, sources: &Arc<Sources>) -> Written {
-        Written(Some((node, Arc::clone(sources))))
+    pub(super) fn new(node: &Arc<Node>, sources: &Arc<Sources>) -> Written {
+        Written(Some((Arc::clone(node), Arc::clone(sources))))
     }
 
     /// The stage as it was written, parameters filled in.
     pub(super) fn node(&self) -> Option<&Node> {
-        self.0.as_ref().map(|(node, _)| node)
+        self.0.as_ref().map(|(node, _)| &**node)
     }
 
     pub(super) fn sources(&self) -> Option<&Arc<Sources>> {

@@ -17,7 +17,7 @@ use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::{command, worker};
 use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
-use crate::plan::{Decision, GatheredInputs, ReusableRows, decide};
+use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, decide};
 use crate::stage::{self, EarlierRows, StageContext, StageError, StageJob, StageSpec, TimeLimit};
 
 /// How long a stage that failed is left alone before it is tried again.
@@ -157,7 +157,7 @@ impl Action<'_> {
         if self.changes == [Change::Forced] {
             return Ok(Default::default());
         }
-        let found = ReusableRows::find(self.stage, &self.fingerprint, &self.inputs, cache)?;
+        let found = ReusableRows::find(self.stage, &self.fingerprint, &self.inputs, &Experience::new(cache))?;
         Ok(found.map(|rows| (rows.earlier, rows.records)).unwrap_or_default())
     }
 

@@ -1,4 +1,4 @@
-//! How long a stage will take, by what another one of its kind took.
+//! What earlier results tell of a stage that is to run: how long it will take, by what another one of its kind took.
 
 use std::cell::OnceCell;
 
@@ -15,10 +15,9 @@ const DECIDING: [&str; 9] = ["model", "network", "input", "size", "fit", "crops"
 /// copied.
 const SPARED_BY_COPYING: f64 = 0.7;
 
-/// What is known of earlier stages.
-pub(super) struct Experience<'a> {
+/// Every result in the cache, read once and only if somebody asks.
+pub struct Experience<'a> {
     cache: &'a Cache,
-    /// Read when a stage has no earlier result of its own.
     all: OnceCell<Vec<ActionRecord>>,
 }
 
@@ -33,8 +32,22 @@ pub(super) struct Task<'a> {
 }
 
 impl<'a> Experience<'a> {
-    pub(super) fn new(cache: &'a Cache) -> Experience<'a> {
+    /// Reads nothing yet.
+    pub fn new(cache: &'a Cache) -> Experience<'a> {
         Experience { cache, all: OnceCell::new() }
+    }
+
+    pub(super) fn cache(&self) -> &'a Cache {
+        self.cache
+    }
+
+    /// The records, in no order.
+    pub(super) fn records(&self) -> Result<&[ActionRecord], CacheError> {
+        if let Some(records) = self.all.get() {
+            return Ok(records);
+        }
+        let records = self.cache.actions()?;
+        Ok(self.all.get_or_init(|| records))
     }
 
     /// The seconds that a task will take. `earlier` is what the stage last gave.
@@ -42,14 +55,7 @@ impl<'a> Experience<'a> {
         if let Some(seconds) = earlier.and_then(|record| task.seconds_by(record)) {
             return Ok(Some(seconds));
         }
-        let records = match self.all.get() {
-            Some(records) => records,
-            None => {
-                let records = self.cache.actions()?;
-                self.all.get_or_init(|| records)
-            }
-        };
-        let latest = records.iter().filter_map(|record| Some((&record.provenance.finished, task.seconds_by(record)?)));
+        let latest = self.records()?.iter().filter_map(|record| Some((&record.provenance.finished, task.seconds_by(record)?)));
         Ok(latest.max_by_key(|(finished, _)| *finished).map(|(_, seconds)| seconds))
     }
 }
@@ -58,8 +64,8 @@ impl Task<'_> {
     /// In proportion to what another took; none if that was another kind of work.
     fn seconds_by(&self, record: &ActionRecord) -> Option<f64> {
         let effort = record.provenance.effort?;
-        let alike = |name: &str| self.fingerprint.parameters.get(name).filter(|value| !value.is_null()) == known(record, name);
-        if record.fingerprint.kind != self.fingerprint.kind || !DECIDING.iter().all(|name| alike(name)) {
+        let alike = |name: &&str| given(self.fingerprint, name) == given(&record.fingerprint, name);
+        if record.fingerprint.kind != self.fingerprint.kind || !DECIDING.iter().all(alike) {
             return None;
         }
         let ratio = |new: f64, old: f64| if old > 0.0 { new / old } else { 1.0 };
@@ -77,8 +83,8 @@ fn work(amount: u64, rows: Option<RowCounts>) -> f64 {
     amount as f64 - SPARED_BY_COPYING * rows.map_or(0.0, |rows| rows.reused as f64)
 }
 
-fn known<'a>(record: &'a ActionRecord, name: &str) -> Option<&'a Value> {
-    record.fingerprint.parameters.get(name).filter(|value| !value.is_null())
+fn given<'a>(fingerprint: &'a Fingerprint, name: &str) -> Option<&'a Value> {
+    fingerprint.parameters.get(name).filter(|value| !value.is_null())
 }
 
 #[cfg(test)]

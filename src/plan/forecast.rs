@@ -8,10 +8,10 @@ use crate::cache::{ActionRecord, Cache};
 use crate::event::RowCounts;
 use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
 use crate::manifest::PipelineStage;
-use crate::plan::estimate::{Experience, Task};
+use crate::plan::estimate::Task;
 use crate::plan::graph::upstream;
 use crate::plan::identity::identities;
-use crate::plan::{Decision, Plan, PlanError, ReusableRows, TrainingStart, Trajectory, decide, fingerprint, gather};
+use crate::plan::{Decision, Experience, Plan, PlanError, ReusableRows, TrainingStart, Trajectory, decide, fingerprint, gather};
 
 /// What a run would do with one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -94,7 +94,7 @@ impl VariantForecast<'_> {
             Decision::Run(changes) => {
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
-                let rows = ReusableRows::find(stage, &fingerprint, &inputs, self.cache)?.map(|rows| rows.counts);
+                let rows = ReusableRows::find(stage, &fingerprint, &inputs, self.experience)?.map(|rows| rows.counts);
                 let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.epochs - training.after_epoch);
                 let task = Task { fingerprint: &fingerprint, amount: inputs.amount(stage), rows, epochs };
                 let seconds = self.experience.seconds(&task, earlier.as_ref())?;

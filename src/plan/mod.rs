@@ -15,6 +15,7 @@ mod trajectory;
 
 pub use decide::{Decision, decide, fingerprint};
 pub use draw::{GraphFormat, draw};
+pub use estimate::Experience;
 pub use forecast::{Forecast, Outlook, forecast};
 pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather};

@@ -9,7 +9,7 @@ use crate::cache::{ActionRecord, Cache, CacheError, ObjectState, StoredFile};
 use crate::event::RowCounts;
 use crate::key::{Change, Digest, Fingerprint};
 use crate::manifest::PipelineStage;
-use crate::plan::GatheredInputs;
+use crate::plan::{Experience, GatheredInputs};
 use crate::stage::{EarlierRows, RowSources};
 
 /// Rows that a stage may copy.
@@ -37,19 +37,19 @@ impl ReusableRows {
         stage: &PipelineStage,
         fingerprint: &Fingerprint,
         inputs: &GatheredInputs,
-        cache: &Cache,
+        experience: &Experience<'_>,
     ) -> Result<Option<ReusableRows>, CacheError> {
         let Some(beside) = stage.spec.parameters_beside_rows() else { return Ok(None) };
         let images = || inputs.listings.values().flat_map(|listing| listing.files()).map(|file| file.digest);
-        let mut search = Search { cache, missing: images().collect(), earlier: Vec::new() };
-        let mut candidates = cache.actions()?;
-        candidates.retain(|record| makes_same_rows(&fingerprint.changes_from(&record.fingerprint), beside));
+        let mut search = Search { cache: experience.cache(), missing: images().collect(), earlier: Vec::new() };
+        let makes_same = |record: &&ActionRecord| makes_same_rows(&fingerprint.changes_from(&record.fingerprint), beside);
+        let mut candidates: Vec<&ActionRecord> = experience.records()?.iter().filter(makes_same).collect();
         // Whichever is asked first, the rows are the same; the newest likely has most of them.
         candidates.sort_by(|a, b| b.provenance.finished.cmp(&a.provenance.finished));
         let mut records = Vec::new();
         for record in candidates {
-            if search.take_from(&record)? {
-                records.push(record);
+            if search.take_from(record)? {
+                records.push(record.clone());
             }
         }
         let made = images().filter(|image| search.missing.contains(image)).count() as u64;

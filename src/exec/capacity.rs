@@ -68,9 +68,10 @@ impl Capacity {
     /// Gives a stage what it needs, if there is room.
     pub(super) fn take(&mut self, stage: &PipelineStage) -> Room {
         let needs = &stage.execution.needs;
-        let memory = needs.memory.unwrap_or(MemorySize(0));
         let wants_gpu = needs.gpus.map_or(stage.spec.needs_worker(), |gpus| gpus > 0);
         let on_gpu = wants_gpu && self.gpus() > 0;
+        let known = || stage.spec.memory().filter(|_| !on_gpu);
+        let memory = needs.memory.or_else(known).unwrap_or(MemorySize(0));
         if let Some(reason) = self.lack(stage, memory) {
             return Room::Never(reason);
         }
@@ -120,8 +121,14 @@ impl Capacity {
         let needs = &stage.execution.needs;
         let cpus = needs.cpus.filter(|cpus| *cpus > self.total.cpus);
         let cpus = cpus.map(|cpus| format!("it needs {cpus} CPU cores, but this machine has {}", self.total.cpus));
-        let memory =
-            (memory > self.total.memory).then(|| format!("it needs {memory} of memory, but this machine has {}", self.total.memory));
+        let memory = (memory > self.total.memory).then(|| match needs.memory {
+            Some(_) => format!("it needs {memory} of memory, but this machine has {}", self.total.memory),
+            None => format!(
+                "it takes about {memory} of memory, but this machine has {}; take a smaller `batch`, or give `needs: {{ memory: … }}` \
+                 if you know better",
+                self.total.memory
+            ),
+        });
         let gpus = needs.gpus.filter(|gpus| *gpus > 0 && self.gpus == 0);
         cpus.or(memory).or(gpus.map(|_| "it needs a GPU, but there is none that it may use".to_owned()))
     }
@@ -184,6 +191,13 @@ mod tests {
         stage(json!({ "kind": "evaluate", "images": "pack", "model": "train" }), needs)
     }
 
+    fn training(batch: u32, needs: Value) -> PipelineStage {
+        let optimizer = json!({ "sgd": { "lr": 0.1 } });
+        let spec = json!({ "kind": "train", "train": "pack", "model": { "alexnet": {} }, "input": { "size": 227 }, "optimizer": optimizer,
+            "epochs": 1, "batch": batch });
+        stage(spec, needs)
+    }
+
     fn cpus_and_device(room: &Room) -> (usize, Device) {
         match room {
             Room::Now(allotment) => (allotment.cpus, allotment.device),
@@ -226,6 +240,18 @@ mod tests {
     }
 
     #[test]
+    fn a_training_takes_the_memory_that_its_network_and_batch_are_known_to_take() {
+        let (mut on_cpu, mut on_gpu) = (capacity(Device::Cpu), capacity(Device::Cuda(0)));
+        for capacity in [&mut on_cpu, &mut on_gpu] {
+            cpus_and_device(&capacity.take(&mean(json!({ "cpus": 1, "memory": "6 GiB" }))));
+        }
+        let large = |needs| training(256, needs);
+        assert_eq!(on_cpu.take(&large(json!({ "cpus": 1 }))), Room::Later);
+        assert_eq!(cpus_and_device(&on_gpu.take(&large(json!({ "cpus": 1 })))), (1, Device::Cuda(0)));
+        assert_eq!(cpus_and_device(&on_cpu.take(&large(json!({ "cpus": 1, "memory": "2 GiB" })))), (1, Device::Cpu));
+    }
+
+    #[test]
     fn networks_share_out_the_gpus_and_others_go_on_beside_them() {
         let mut capacity = capacity(Device::Auto);
         (capacity.free_gpus, capacity.gpus) = (Some(vec![0, 1]), 2);
@@ -244,6 +270,11 @@ mod tests {
         assert_eq!(refusal(mean(json!({ "cpus": 5 }))), "it needs 5 CPU cores, but this machine has 4");
         assert_eq!(refusal(mean(json!({ "memory": "9 GiB" }))), "it needs 9 GiB of memory, but this machine has 8 GiB");
         assert_eq!(refusal(network(json!({ "gpus": 1 }))), "it needs a GPU, but there is none that it may use");
+        assert_eq!(
+            refusal(training(1024, json!({}))),
+            "it takes about 14.1 GiB of memory, but this machine has 8 GiB; take a smaller `batch`, or give `needs: { memory: … }` if you \
+             know better"
+        );
         assert_eq!(cpus_and_device(&capacity(Device::Cuda(2)).take(&network(json!({ "gpus": 1 })))), (4, Device::Cuda(2)));
     }
 }

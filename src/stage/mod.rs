@@ -206,6 +206,20 @@ impl StageSpec {
         }
     }
 
+    /// The memory that the work takes on the CPU, about, where its parameters tell: of a training, with the fewest classes.
+    pub fn memory(&self) -> Option<MemorySize> {
+        match self {
+            StageSpec::Train(spec) => spec.memory(2),
+            StageSpec::Pack(_)
+            | StageSpec::ComputeMean(_)
+            | StageSpec::ExtractFeatures(_)
+            | StageSpec::TrainLogistic(_)
+            | StageSpec::OversampleEval(_)
+            | StageSpec::Evaluate(_)
+            | StageSpec::Command(_) => None,
+        }
+    }
+
     /// Whether the work is done by the worker, the program that has libtorch.
     pub fn needs_worker(&self) -> bool {
         match self {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::stage::{ImageLocation, ImageReader, Labels, StageError, Subset};
+use crate::stage::{ClassNames, ImageLocation, ImageReader, Labels, StageError, Subset};
 
 /// What was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,7 +136,7 @@ pub fn look(root: &Path) -> Result<Survey, SurveyError> {
     let Some((mut layout, classes)) = layout::recognise(&images, tables) else {
         return Err(SurveyError::NoClasses { path: root.to_owned(), images: images.len(), example: example.clone() });
     };
-    layout.class_names.take_if(|table| !names::are_told_by(&root.join(table), classes.keys()));
+    layout.class_names.take_if(|table| !ClassNames { table: root.join(table) }.fit(classes.keys().cloned().collect()));
     let mut seen = pictures::look(&reader, &images);
     let known = layout::tables(&layout);
     let strangers = others.into_iter().filter(|path| !known.contains(path));

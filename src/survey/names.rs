@@ -1,8 +1,6 @@
-//! Classes that stand in file names, and in tables of readable names.
+//! Classes that stand in file names.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use regex::Regex;
 
@@ -43,14 +41,6 @@ pub(super) fn count(labels: &Labels, paths: Vec<&str>) -> Option<BTreeMap<String
         *classes.entry(class).or_default() += 1;
     }
     Some(classes)
-}
-
-/// Whether a table gives each of the classes a name of its own.
-pub(super) fn are_told_by<'c>(table: &Path, mut classes: impl Iterator<Item = &'c String>) -> bool {
-    let text = fs::read_to_string(table).unwrap_or_default();
-    let names: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once('\t')).collect();
-    let mut told = HashSet::new();
-    classes.all(|class| names.get(class.as_str()).is_some_and(|name| told.insert(name.trim())))
 }
 
 /// `^(cat|dog)\.\d`: the classes one by one, and what stands between them and the number if that is always the same.

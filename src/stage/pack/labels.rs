@@ -7,7 +7,7 @@ use std::path::Path;
 use regex::Regex;
 
 use crate::stage::StageError;
-use crate::stage::pack::{Labels, TableLabels};
+use crate::stage::pack::{ClassNames, Labels, TableLabels};
 
 /// A folder of images by their names.
 #[derive(Debug, Clone)]
@@ -23,6 +23,13 @@ impl Labels {
     /// The class name of every path, in their order, where paths alone tell them: not with a table.
     pub fn class_names(&self, paths: Vec<&str>) -> Result<Vec<String>, StageError> {
         class_names(self, &Folder { root: Path::new(""), paths, table: None })
+    }
+}
+
+impl ClassNames {
+    /// Whether the table has a name for each of the classes, by the rule of `pack`.
+    pub fn fit(&self, classes: Vec<String>) -> bool {
+        rename(&mut [classes], &self.table).is_ok()
     }
 }
 

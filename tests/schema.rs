@@ -138,6 +138,46 @@ fn descriptions_defaults_and_bounds_reach_the_schema() {
     assert_eq!(folds["anyOf"][0]["minimum"], 2);
 }
 
+#[test]
+fn every_example_fits_where_it_stands_and_every_key_of_a_manifest_is_described() {
+    let mut examples = 0;
+    for document in Document::ALL {
+        let schema = document.schema();
+        each_part(&schema, &mut |part| {
+            for example in part["examples"].as_array().into_iter().flatten() {
+                // Lets the part's references lead to the definitions of the whole.
+                let mut part = part.clone();
+                part["$defs"] = schema.get("$defs").cloned().unwrap_or(json!({}));
+                assert!(jsonschema::is_valid(&part, example), "{document}: {example}");
+                examples += 1;
+            }
+        });
+    }
+    assert!(examples > 60, "{examples}");
+    let schema = schema();
+    each_part(&schema, &mut |part| {
+        // Others are conditions.
+        let is_form = part.get("type").is_some();
+        for (key, value) in part["properties"].as_object().filter(|_| is_form).into_iter().flatten() {
+            let explains_itself = |value: &Value| value.get("description").is_some() || value.get("$ref").is_some();
+            let choices = value["anyOf"].as_array().into_iter().flatten();
+            assert!(explains_itself(value) || choices.clone().any(explains_itself) || part.get("description").is_some(), "{key}: {part}");
+        }
+    });
+}
+
+/// Calls for every part of a schema that is a map.
+fn each_part(schema: &Value, visit: &mut impl FnMut(&Value)) {
+    match schema {
+        Value::Object(members) => {
+            visit(schema);
+            members.iter().filter(|(name, _)| *name != "examples").for_each(|(_, part)| each_part(part, visit));
+        }
+        Value::Array(items) => items.iter().for_each(|item| each_part(item, visit)),
+        _ => {}
+    }
+}
+
 fn assert_fits(document: Document, value: &Value) {
     let validator = jsonschema::validator_for(&document.schema()).unwrap();
     let problems: Vec<String> = validator.iter_errors(value).map(|error| error.to_string()).collect();

@@ -16,10 +16,12 @@ pub struct Execution {
     /// What the stage takes of the machine while it runs. Stages that do not need each other run at the same time as far as the
     /// machine has room for them.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "cpus": 2, "memory": "8 GiB" }]))]
     pub needs: Needs,
     /// How often the stage is tried again if it fails.
     #[serde(default)]
     #[schemars(range(max = 100))]
+    #[schemars(extend("examples" = [2]))]
     pub retries: u32,
     /// How long one try may take: `90 s`, `30 min`, `12 h`, `2 d`. A training that is stopped by it goes on where it was when it
     /// is tried again.

@@ -183,7 +183,12 @@ impl JsonSchema for Reference {
             "examples": ["mean", "pack.train", { "file": "resnet50.safetensors" }],
             "oneOf": [
                 { "type": "string", "pattern": "^(\\$\\{.+\\}|[A-Za-z][A-Za-z0-9_-]*(\\.[a-z0-9-]+)?)$" },
-                { "type": "object", "properties": { "file": { "type": "string" } }, "required": ["file"], "additionalProperties": false }
+                {
+                    "type": "object",
+                    "properties": { "file": { "type": "string", "description": "A file, relative to the manifest." } },
+                    "required": ["file"],
+                    "additionalProperties": false
+                }
             ]
         })
     }

@@ -27,22 +27,27 @@ pub use outputs::{CommandOutput, CommandOutputs};
 pub struct Command {
     /// The program and its arguments as a list, or a text for `sh -ec`. In it, `{inputs.name}` and `{outputs.name}` stand for
     /// the paths of inputs and outputs, `{seed}` for the seed; other braces mean nothing.
+    #[schemars(extend("examples" = [["python3", "{inputs.script}", "{inputs.mean}", "{outputs.mean}"], "sort {inputs.list} > {outputs.list}"]))]
     pub run: CommandLine,
     /// What the command reads, by name: outputs of stages, files, folders. It runs again when their content changes.
     #[serde(default)]
     #[schemars(extend("propertyNames" = part_name()))]
+    #[schemars(extend("examples" = [{ "mean": "mean", "script": { "file": "scripts/symmetric_mean.py" } }]))]
     pub inputs: BTreeMap<String, CommandInput>,
     /// What the command writes, by name; the first one is the main output.
     #[schemars(extend("propertyNames" = part_name(), "minProperties" = 1))]
+    #[schemars(extend("examples" = [{ "mean": { "type": "mean", "file": "mean.json" } }]))]
     pub outputs: CommandOutputs,
     /// Environment variables with their values, in which placeholders stand as in `run`. The command runs again when they
     /// change.
     #[serde(default)]
     #[schemars(extend("propertyNames" = variable_name()))]
+    #[schemars(extend("examples" = [{ "OMP_NUM_THREADS": "2" }]))]
     pub environment: BTreeMap<String, Word>,
     /// Environment variables that the command gets as they are outside. Their values do not count: nothing runs again for them.
     #[serde(default)]
     #[schemars(inner(pattern("^[A-Za-z_][A-Za-z0-9_]*$")))]
+    #[schemars(extend("examples" = [["CUDA_VISIBLE_DEVICES"]]))]
     pub pass_environment: BTreeSet<String>,
 }
 
@@ -213,7 +218,12 @@ impl JsonSchema for CommandInput {
                             files under a folder, hidden ones left out.",
             "anyOf": [
                 generator.subschema_for::<Reference>(),
-                { "type": "object", "properties": { "folder": { "type": "string" } }, "required": ["folder"], "additionalProperties": false }
+                {
+                    "type": "object",
+                    "properties": { "folder": { "type": "string", "description": "A folder, relative to the manifest; all files under it but hidden ones." } },
+                    "required": ["folder"],
+                    "additionalProperties": false
+                }
             ]
         })
     }

@@ -28,20 +28,26 @@ pub(in crate::stage) use work::run;
 pub struct Pack {
     /// A folder of images, searched recursively, an archive (`.zip`, `.tar`, `.tar.gz`), a folder within one, or CIFAR-10's
     /// batches. Either this or `sources`.
+    #[schemars(extend("examples" = ["photos", "train.zip", "cifar-10-python.tar.gz/train"]))]
     pub images: Option<PathBuf>,
     /// How an image's class is found.
     #[serde(default)]
+    #[schemars(extend("examples" = ["parent-dir", { "filename": "^(cat|dog)\\." }]))]
     pub labels: Labels,
     /// How many images go to `val` and to `test`; the rest is `train`. Stratified, by the seed.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "val": 0.1, "test": 500 }]))]
     pub split: Split,
     /// Several folders, each for its own part, with one set of classes. Either this or `images`.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "train": { "images": "tiny/train", "labels": { "ancestor": 2 } } }]))]
     pub sources: BTreeMap<Subset, PackSource>,
     /// Other names for the classes than those that `labels` finds.
+    #[schemars(extend("examples" = [{ "table": "words.txt" }]))]
     pub class_names: Option<ClassNames>,
     /// Side of the packed images, in pixels.
     #[schemars(range(min = 1, max = 4096))]
+    #[schemars(extend("examples" = [64, 256]))]
     pub size: u32,
     /// How an image is made square.
     #[serde(default)]
@@ -85,6 +91,7 @@ pub enum Labels {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TableLabels {
     /// The table: one line per image, columns separated by tabs, or by commas if the first line has no tab.
+    #[schemars(extend("examples" = ["val_annotations.txt"]))]
     pub file: PathBuf,
     /// The column with the image's path relative to the folder, counted from 1.
     #[serde(default = "TableLabels::first")]

@@ -27,44 +27,58 @@ pub struct Train {
     /// The mean that is subtracted from every image, in 0–255 units.
     pub mean: Option<Reference>,
     /// The network.
+    #[schemars(extend("examples" = ["alexnet", { "mini-googlenet": { "l2": 5.0e-4 } }]))]
     pub model: Network,
     /// What the network sees of an image.
+    #[schemars(extend("examples" = [{ "size": 227, "train": "random-crop", "eval": "resize" }]))]
     pub input: InputRule,
     /// How training images are varied.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "rotation": 20, "zoom": 0.15, "shift": 0.2, "horizontal-flip": true }]))]
     pub augment: Augment,
     /// How weights are updated.
+    #[schemars(extend("examples" = [{ "adam": { "lr": 1.0e-3 } }, { "sgd": { "lr": 1.0e-2, "momentum": 0.9 } }]))]
     pub optimizer: Optimizer,
     /// How the learning rate changes from epoch to epoch.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "polynomial": { "power": 1 } }, { "phases": [{ "epochs": 25, "lr": 1.0e-2 }, { "epochs": 10, "lr": 1.0e-3 }] }]))]
     pub schedule: Schedule,
     /// Smaller learning rates in the first epochs.
+    #[schemars(extend("examples" = [{ "epochs": 5 }]))]
     pub warmup: Option<Warmup>,
     /// How often every training image is seen. Only a schedule of `phases`, which have epochs of their own, goes without.
     #[schemars(range(min = 1))]
+    #[schemars(extend("examples" = [75]))]
     pub epochs: Option<u32>,
     /// Images per step.
     #[schemars(range(min = 1))]
+    #[schemars(extend("examples" = [64, 128]))]
     pub batch: u32,
     /// The epoch whose weights become the model.
     #[serde(default)]
+    #[schemars(extend("examples" = ["last", "best", { "best": { "metric": "val-accuracy" } }]))]
     pub keep: Keep,
     /// Ends the training before its last epoch.
+    #[schemars(extend("examples" = [{ "patience": 5 }]))]
     pub early_stopping: Option<EarlyStopping>,
     /// The most that the norm of all gradients together may be; longer ones are shortened. The penalty is added afterwards.
     #[schemars(extend("exclusiveMinimum" = 0))]
+    #[schemars(extend("examples" = [1.0]))]
     pub clip_norm: Option<f64>,
     /// The part of every label that is spread evenly over all classes, in training.
     #[serde(default)]
     #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
+    #[schemars(extend("examples" = [0.1]))]
     pub label_smoothing: f64,
     /// How much the images of each class count in the training loss; by default all the same.
+    #[schemars(extend("examples" = ["balanced", { "by-name": { "cat": 2 } }]))]
     pub class_weights: Option<ClassWeights>,
     /// The numbers that training computes with; validation computes with fp32.
     #[serde(default)]
     pub precision: Precision,
     /// Which states are kept, for a later training to start from.
     #[serde(default)]
+    #[schemars(extend("examples" = [{ "every": 1, "keep": 3 }]))]
     pub checkpoints: Checkpoints,
 }
 

@@ -12,25 +12,30 @@ pub enum Optimizer {
     /// Stochastic gradient descent.
     Sgd {
         /// Learning rate.
-        #[schemars(range(min = 0.0))]
+        #[schemars(range(min = 0.0), extend("examples" = [1.0e-2]))]
         lr: f64,
+        /// The part of the last update that is added to the next.
         #[serde(default)]
-        #[schemars(range(min = 0.0, max = 1.0))]
+        #[schemars(range(min = 0.0, max = 1.0), extend("examples" = [0.9]))]
         momentum: f64,
+        /// Looks ahead by the momentum (Nesterov's).
         #[serde(default)]
         nesterov: bool,
     },
     /// Adam (Kingma and Ba, 2015).
     Adam {
         /// Learning rate.
-        #[schemars(range(min = 0.0))]
+        #[schemars(range(min = 0.0), extend("examples" = [1.0e-2]))]
         lr: f64,
+        /// How slowly the mean of the gradients changes.
         #[serde(default = "Optimizer::adam_beta1")]
         #[schemars(range(min = 0.0, max = 1.0))]
         beta1: f64,
+        /// How slowly the mean of their squares changes.
         #[serde(default = "Optimizer::adam_beta2")]
         #[schemars(range(min = 0.0, max = 1.0))]
         beta2: f64,
+        /// Added to the root of that mean, against division by zero.
         #[serde(default = "Optimizer::adam_eps")]
         #[schemars(range(min = 0.0))]
         eps: f64,
@@ -38,14 +43,17 @@ pub enum Optimizer {
     /// Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
     Adamw {
         /// Learning rate.
-        #[schemars(range(min = 0.0))]
+        #[schemars(range(min = 0.0), extend("examples" = [1.0e-2]))]
         lr: f64,
+        /// How slowly the mean of the gradients changes.
         #[serde(default = "Optimizer::adam_beta1")]
         #[schemars(range(min = 0.0, max = 1.0))]
         beta1: f64,
+        /// How slowly the mean of their squares changes.
         #[serde(default = "Optimizer::adam_beta2")]
         #[schemars(range(min = 0.0, max = 1.0))]
         beta2: f64,
+        /// Added to the root of that mean, against division by zero.
         #[serde(default = "Optimizer::adam_eps")]
         #[schemars(range(min = 0.0))]
         eps: f64,

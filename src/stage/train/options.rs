@@ -18,6 +18,7 @@ pub enum Keep {
     Last,
     /// The first of those that did best on the validation images.
     Best {
+        /// What "best" is measured by.
         #[serde(default)]
         metric: ValMetric,
     },
@@ -27,6 +28,7 @@ pub enum Keep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct EarlyStopping {
+    /// What has to become better.
     #[serde(default)]
     pub metric: ValMetric,
     /// Epochs without a better value, after which training ends.

@@ -18,14 +18,17 @@ pub enum Schedule {
     Constant,
     /// Falls to zero as `lr * (1 - epoch / epochs)^power`.
     Polynomial {
+        /// 1 falls along a straight line; a larger one faster at first.
         #[serde(default = "Schedule::linear")]
         #[schemars(extend("exclusiveMinimum" = 0))]
         power: f64,
     },
     /// Multiplied by `factor` after every `every` epochs.
     Step {
+        /// Epochs with the same rate.
         #[schemars(range(min = 1))]
         every: u32,
+        /// What the rate is multiplied by.
         #[serde(default = "Schedule::tenth")]
         #[schemars(extend("exclusiveMinimum" = 0))]
         factor: f64,
@@ -34,14 +37,17 @@ pub enum Schedule {
     Phases(#[schemars(length(min = 1))] Vec<Phase>),
     /// Falls to `final-lr` along half a cosine.
     Cosine {
+        /// The rate that the last epoch comes close to.
         #[serde(default)]
         #[schemars(range(min = 0.0))]
         final_lr: f64,
     },
     /// Rises to `peak-lr` and falls to `final-lr`, along half a cosine each (Smith and Topin, 2018).
     OneCycle {
+        /// The highest rate.
         #[schemars(extend("exclusiveMinimum" = 0))]
         peak_lr: f64,
+        /// The last epoch's rate.
         #[serde(default)]
         #[schemars(range(min = 0.0))]
         final_lr: f64,
@@ -56,8 +62,10 @@ pub enum Schedule {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Phase {
+    /// How many.
     #[schemars(range(min = 1))]
     pub epochs: u32,
+    /// Their learning rate.
     #[schemars(range(min = 0.0))]
     pub lr: f64,
 }

@@ -1,7 +1,5 @@
 //! `docs/ERRORS.md`: what packtrain says of what is wrong, gathered from the tests that assert those texts.
 
-#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
-
 use std::fs;
 use std::path::Path;
 

@@ -203,6 +203,17 @@ pub enum RunOutcome {
     Interrupted,
 }
 
+impl RunOutcome {
+    /// As it is written in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RunOutcome::Succeeded => "succeeded",
+            RunOutcome::Failed => "failed",
+            RunOutcome::Interrupted => "interrupted",
+        }
+    }
+}
+
 impl AddAssign for RowCounts {
     fn add_assign(&mut self, RowCounts { reused, made }: RowCounts) {
         self.reused += reused;

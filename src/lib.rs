@@ -5,13 +5,14 @@
 //! | module | what it is for |
 //! |---|---|
 //! | [`key`] | digests, action keys, and why two of them differ |
+//! | [`nearest`] | the known name that a misspelt one probably means |
 //! | [`event`] | what a running stage and a running pipeline say of themselves |
 //! | [`artifact`] | the typed files that stages give to each other |
 //! | [`demo`] | images for trying it all without a data set |
 //! | [`stage`] | the stage kinds: parameters, inputs, outputs, and the work of those that need no network |
 //! | [`survey`] | a look at a folder of images: layout, classes, sizes, odd files |
 //! | [`cache`] | action records, the object store, the digest memo |
-//! | [`record`] | what is kept of a run |
+//! | [`record`] | what is kept of a run, and how people name one |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
 //! | [`schema`] | the JSON Schemas of manifests and of what is written |
@@ -40,6 +41,7 @@
 //! | `output/<pipeline>/[<variant>/]<stage>/*.csv`, `*.svg` | [`artifact::History`], [`artifact::Evaluation`], [`artifact::Predictions`] |
 
 pub mod key;
+pub mod nearest;
 
 pub mod event;
 

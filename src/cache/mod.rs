@@ -24,13 +24,13 @@ use std::path::{Path, PathBuf};
 pub use action::{ActionRecord, Effort, Provenance, StoredFile};
 pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
-pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates};
+pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates, Uses};
 pub use identity::FileIdentity;
 pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;
 pub use outputs::place;
-pub use stay::{Pins, Stay};
+pub use stay::{Alone, Pins, Stay};
 pub use store::{ObjectState, ObjectStore};
 
 /// The cache of a project.
@@ -69,6 +69,11 @@ impl Cache {
 
     /// Where run records are kept.
     pub fn runs(&self) -> PathBuf {
-        self.root.join("runs")
+        Cache::runs_of(&self.root)
+    }
+
+    /// Where run records are kept in a state folder that need not exist.
+    pub fn runs_of(root: &Path) -> PathBuf {
+        root.join("runs")
     }
 }

@@ -25,6 +25,14 @@ pub struct Stay<'a> {
     lock: File,
 }
 
+/// No run looks at the cache while this is held. What is decided by records of runs is decided under it.
+#[derive(Debug)]
+pub struct Alone<'a> {
+    cache: &'a Cache,
+    #[expect(dead_code, reason = "held for its lock")]
+    lock: File,
+}
+
 /// What a run that is away will come back to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Pins {
@@ -49,10 +57,10 @@ impl Cache {
     }
 
     /// Keeps every run away that is not away by itself. Waits for those that are not.
-    pub(super) fn alone(&self) -> Result<File, CacheError> {
+    pub fn alone(&self) -> Result<Alone<'_>, CacheError> {
         let (path, lock) = self.open_lock()?;
         lock.lock().map_err(CacheError::io(&path))?;
-        Ok(lock)
+        Ok(Alone { cache: self, lock })
     }
 
     /// What the runs that are away come back to.
@@ -74,6 +82,12 @@ impl Cache {
         let path = self.root.join("lock");
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(CacheError::io(&path))?;
         Ok((path, file))
+    }
+}
+
+impl Alone<'_> {
+    pub(super) fn cache(&self) -> &Cache {
+        self.cache
     }
 }
 

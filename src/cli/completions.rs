@@ -1,5 +1,5 @@
 //! `packtrain completions`, and the answers to a shell that completes a command line: manifests, stages, parameters, variants and
-//! profiles, read from the manifest that the line names.
+//! profiles, read from the manifest that the line names; and runs, read from their records.
 //!
 //! The shell asks by starting packtrain again with [`VARIABLE`] set and the words typed so far.
 
@@ -13,9 +13,12 @@ use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 
+use crate::cache::{Cache, Project};
 use crate::cli::error::CommandError;
 use crate::cli::{Cli, ExitCode, profile};
 use crate::manifest::{Outline, Profile};
+use crate::record::{LAST, RunHead, Runs};
+use crate::report;
 
 /// Set by the script that [`run`] prints; names the shell.
 const VARIABLE: &str = "PACKTRAIN_COMPLETE";
@@ -23,10 +26,12 @@ const VARIABLE: &str = "PACKTRAIN_COMPLETE";
 const MOST_READ: usize = 500;
 /// No more variants are offered: nobody picks one of more from a list.
 const MOST_VARIANTS: usize = 100;
+/// No more runs are offered by their ids.
+const MOST_RUNS: usize = 50;
 
 /// Print the script with which a shell completes command lines
 ///
-/// It completes manifests, stages, parameters, variants and profiles too.
+/// It completes manifests, stages, parameters, variants, profiles and runs too.
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {
     /// The shell
@@ -96,6 +101,20 @@ pub(super) fn profiles() -> ArgValueCandidates {
     })
 }
 
+/// Completes a run of the project of the current folder: `last`, names, ids, the latest first.
+pub(super) fn runs() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let project = current().map(|current| Project::of(&current, None));
+        let runs = project.and_then(|project| Runs::read(&Cache::runs_of(&project.state)).ok()).unwrap_or_default();
+        let last = runs.heads().first().map(|_| LAST.to_owned());
+        let named = runs.heads().iter().filter_map(|head| Some((head.name.as_ref()?.to_string(), head)));
+        let ids = runs.heads().iter().take(MOST_RUNS).map(|head| (head.id.clone(), head));
+        let help = |head: &RunHead| Some(format!("{}, {}", head.pipeline, report::when(&head.started.to_string())));
+        let runs = named.chain(ids).map(|(word, head)| described(word, help(head)));
+        last.map(CompletionCandidate::new).into_iter().chain(runs).collect()
+    })
+}
+
 fn candidates(of: fn(Outline) -> Vec<CompletionCandidate>) -> ArgValueCandidates {
     ArgValueCandidates::new(move || {
         let current = current();
@@ -132,7 +151,8 @@ fn manifests_at(typed: &OsStr) -> Option<Vec<CompletionCandidate>> {
     Some(found)
 }
 
-fn is_yaml(path: &Path) -> bool {
+/// Whether a path looks like that of a manifest.
+pub(super) fn is_yaml(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 

@@ -12,6 +12,7 @@ use crate::exec::WorkerError;
 use crate::key::StageId;
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
+use crate::record::{Label, ReferenceError};
 use crate::stage::StageError;
 
 /// Why a command failed.
@@ -41,6 +42,14 @@ pub(super) enum CommandError {
     UnknownStage { stage: StageId, pipeline: String, known: Vec<String> },
     #[error("no stage of {pipeline} is chosen by `--only`, `--from` and `--until` together")]
     NothingChosen { pipeline: String },
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    #[error("the name `{name}` belongs to the run {run} of {pipeline}")]
+    NameTaken { name: Label, run: String, pipeline: String },
+    #[error("there is no run of `{named}`{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
+    UnknownPipeline { named: String, meant: Option<String> },
+    #[error("{path} is no manifest that can be read", path = path.display())]
+    NoManifest { path: PathBuf },
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
     #[error("cannot listen for Ctrl-C: {0}")]
@@ -81,6 +90,10 @@ impl CommandError {
         match self {
             CommandError::Cache(_) => Some("`--state-dir FOLDER` puts the cache elsewhere"),
             CommandError::NoCache { .. } => Some("go to a folder of the project, or name its cache with `--state-dir FOLDER`"),
+            CommandError::Reference(_) | CommandError::UnknownPipeline { .. } => {
+                Some("a run is an id or the beginning of one, a name, `last` or `last~1`; `packtrain history` lists the runs")
+            }
+            CommandError::NameTaken { .. } => Some("choose another name, or take it away from that run with `packtrain name RUN --remove`"),
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -88,12 +101,15 @@ impl CommandError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            CommandError::Manifest(_) => ExitCode::InvalidManifest,
+            CommandError::Manifest(_) | CommandError::NoManifest { .. } => ExitCode::InvalidManifest,
             CommandError::UnknownStage { .. }
             | CommandError::NothingChosen { .. }
             | CommandError::Selection(_)
             | CommandError::Profile(_)
             | CommandError::New(_)
+            | CommandError::Reference(_)
+            | CommandError::NameTaken { .. }
+            | CommandError::UnknownPipeline { .. }
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
             | CommandError::Cache(_)

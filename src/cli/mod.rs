@@ -8,12 +8,16 @@ mod exit_code;
 mod explain;
 mod graph;
 mod guard;
+mod history;
+mod name;
 mod new;
 mod plan;
 mod profile;
 mod project;
+mod provenance;
 mod run;
 mod schema;
+mod scope;
 mod status;
 mod validate;
 mod version;
@@ -61,6 +65,9 @@ enum Command {
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Schema(schema::SchemaArgs),
+    History(history::HistoryArgs),
+    Name(name::NameArgs),
+    Tag(name::TagArgs),
     Cache(cache::CacheArgs),
     Completions(completions::CompletionsArgs),
     DemoData(demo_data::DemoDataArgs),
@@ -105,6 +112,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
+        Some(Command::History(args)) => history::run(&args, global),
+        Some(Command::Name(args)) => name::run(&args, global),
+        Some(Command::Tag(args)) => name::run_tag(&args, global),
         Some(Command::Cache(args)) => cache::run(&args, global),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoData(args)) => demo_data::run(&args),

@@ -1,5 +1,6 @@
 //! What most commands begin with: the manifest on the command line, its project and its cache.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -47,11 +48,32 @@ pub(super) struct Loaded {
     pub(super) profile: Option<Profile>,
 }
 
+/// The cache of the project that the current folder belongs to; an error if there is none.
+pub(super) fn current_cache(global: &Global) -> Result<Cache, CommandError> {
+    let current = current_folder()?;
+    cache_of(&current, &current, global)
+}
+
+/// The cache of the project that a folder belongs to; an error if there is none.
+pub(super) fn cache_of(folder: &Path, current: &Path, global: &Global) -> Result<Cache, CommandError> {
+    let profile = profile::chosen(global, folder, current)?;
+    let Project { state, .. } = Project::of(folder, profile::state_dir(global, profile.as_ref()));
+    if !state.is_dir() {
+        return Err(CommandError::NoCache { state });
+    }
+    Ok(Cache::open(&state)?)
+}
+
+/// Where the user stands.
+pub(super) fn current_folder() -> io::Result<PathBuf> {
+    #[expect(clippy::disallowed_methods, reason = "paths and runs on the command line are told from the current folder")]
+    std::env::current_dir()
+}
+
 impl ManifestArgs {
     /// Reads the manifest, with the profile if one is chosen, and finds its project.
     pub(super) fn unchecked(&self, global: &Global) -> Result<Loaded, CommandError> {
-        #[expect(clippy::disallowed_methods, reason = "paths on the command line are relative to the current folder")]
-        let current = std::env::current_dir()?;
+        let current = current_folder()?;
         let file = manifest::absolute(&self.manifest, &current);
         let folder = file.parent().unwrap_or(Path::new("/"));
         let profile = profile::chosen(global, folder, &current)?;

@@ -1,26 +1,23 @@
 //! `packtrain run`.
 
-use std::fs;
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
-use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
+use crate::cli::name::LabelArgs;
 use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
-use crate::cli::{ExitCode, Global, completions, plan};
+use crate::cli::{ExitCode, Global, completions, plan, provenance};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions};
 use crate::key::StageId;
-use crate::manifest::{Family, Pipeline, PipelineStage};
+use crate::manifest::PipelineStage;
 use crate::plan::Plan;
-use crate::record::{RunProvenance, RunRecord, VariantParams};
+use crate::record::RunRecord;
 use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary};
 use crate::stage::Device;
 
@@ -31,6 +28,8 @@ pub(super) struct RunArgs {
     manifest: ManifestArgs,
     #[command(flatten)]
     selection: SelectionArgs,
+    #[command(flatten)]
+    labels: LabelArgs,
     /// Where networks run: auto, cpu, cuda or cuda:N; by default as the profile says, else auto
     #[arg(long)]
     device: Option<Device>,
@@ -56,6 +55,7 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     args.force.iter().try_for_each(|stage| loaded.check_stage(stage))?;
     let plans = args.selection.plans(&loaded)?;
     let cache = loaded.cache()?;
+    args.labels.check(&cache)?;
     if args.dry_run {
         return plan::print(&plans, &cache, args.json);
     }
@@ -66,8 +66,8 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
         keep_going: args.keep_going,
         jobs: args.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
     };
-    let (outcome, record) = execute(&loaded, &plans, &cache, &options, args.json)?;
-    record.write(&cache.runs())?;
+    let (outcome, mut record) = execute(&loaded, &plans, &cache, &options, args.json)?;
+    args.labels.write(&mut record, &cache)?;
     if !args.json {
         write_summary(&record, &mut io::stdout().lock())?;
     }
@@ -90,11 +90,11 @@ fn execute(
         () if io::stderr().is_terminal() => Box::new(Bars::new()),
         () => Box::new(Lines::new(io::stderr())),
     };
-    let run = run_id();
-    let mut record = RunRecord::new(run.clone(), provenance(&loaded.family)?);
+    let run = provenance::run_id();
+    let mut record = RunRecord::new(run.clone(), provenance::of(&loaded.family)?);
     let mut hear = |event: RunEvent| {
         if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
-            record.provenance.git_commit = git_commit(&loaded.project.root);
+            provenance::add_git(&mut record.provenance, &loaded.project.root);
         }
         record.apply(&event);
         reporter.on_event(&event);
@@ -121,38 +121,4 @@ fn cancelled_by_signal() -> Result<Arc<AtomicBool>, CommandError> {
         }
     })?;
     Ok(cancelled)
-}
-
-/// Sorts by time; unique because no two processes share an id within a second.
-fn run_id() -> String {
-    let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S");
-    format!("{now}-{}", std::process::id())
-}
-
-fn provenance(family: &Family) -> Result<RunProvenance, CommandError> {
-    let mut params = family.variants.first().map(|pipeline| pipeline.params.clone()).unwrap_or_default();
-    let is_same_in = |pipeline: &Pipeline, name: &String, value: &Value| pipeline.params.get(name) == Some(value) && !pipeline.varies(name);
-    params.retain(|name, value| family.variants.iter().all(|pipeline| is_same_in(pipeline, name, value)));
-    let variants = family.variants.iter().filter_map(|pipeline| {
-        let own = pipeline.params.iter().filter(|(name, _)| !params.contains_key(*name));
-        let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-        Some(VariantParams { variant: pipeline.variant.as_ref()?.name.clone(), params: own })
-    });
-    Ok(RunProvenance {
-        pipeline: family.name.clone(),
-        manifest: family.manifest.clone(),
-        manifest_text: fs::read_to_string(&family.manifest)?,
-        variants: variants.collect(),
-        params,
-        started: jiff::Timestamp::now().to_string(),
-        tool: env!("CARGO_PKG_VERSION").to_owned(),
-        git_commit: None,
-    })
-}
-
-/// Asked for only when something runs: a no-op run starts no program.
-fn git_commit(root: &Path) -> Option<String> {
-    #[expect(clippy::disallowed_methods, reason = "provenance: never part of a key")]
-    let output = Command::new("git").arg("-C").arg(root).args(["rev-parse", "HEAD"]).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

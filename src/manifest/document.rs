@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use super::diagnostic::Diagnostic;
-use super::nearest::{nearest, quoted};
 use super::node::{Entry, Map, Node, Value};
 use super::schema::{COMMON_KEYS, EXECUTION_KEYS, FORMS, Form, Rules};
 use super::shape::{Shape, choices, chosen, unknown_choice};
 use super::source::Span;
 use crate::key::StageId;
+use crate::nearest::{nearest, quoted};
 use crate::stage::{Execution, StageSpec};
 
 /// A manifest whose parts have the right shape, as far as `problems` is empty.

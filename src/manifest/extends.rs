@@ -8,10 +8,10 @@ use std::io;
 use std::path::Path;
 
 use super::diagnostic::Diagnostic;
-use super::nearest::sibling;
 use super::node::{Entry, Map, Node, Value};
 use super::source::{SourceId, Sources, Span, normalize};
 use super::yaml;
+use crate::nearest::sibling;
 
 /// Reads a manifest and everything that it extends into one tree, whose root is a map.
 pub(super) fn read(path: &Path, sources: &mut Sources, problems: &mut Vec<Diagnostic>) -> Option<Node> {

@@ -5,12 +5,12 @@
 use serde_json::Value as Json;
 
 use super::diagnostic::Diagnostic;
-use super::nearest::suggestion;
 use super::node::{Entry, Map, Node, Value};
 use super::params;
 use super::pipeline::Variant;
 use super::source::{Sources, Span};
 use crate::key::VariantName;
+use crate::nearest::suggestion;
 
 /// More variants than anyone wants to run are a mistake.
 const MOST_VARIANTS: usize = 1_000;

@@ -11,7 +11,6 @@ mod extends;
 mod family;
 mod finding;
 mod matrix;
-mod nearest;
 mod node;
 mod outline;
 mod params;

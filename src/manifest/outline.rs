@@ -12,6 +12,8 @@ use super::source::Sources;
 /// The names in a manifest, in its order.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outline {
+    /// As it is written; the file's name where none is.
+    pub name: String,
     pub description: Option<String>,
     /// Each with its kind, if that is a text.
     pub stages: Vec<(String, Option<String>)>,
@@ -29,8 +31,10 @@ impl Outline {
         let section = |name: &str| root.as_map().and_then(|map| map.get(name)).and_then(Node::as_map).map(|map| map.0.as_slice());
         let stages = section("stages")?;
         let matrix = Matrix::read(&root, &sources, &mut problems);
+        let text = |name: &str| root.as_map().and_then(|map| map.get(name)).and_then(Node::as_str).map(str::to_owned);
         Some(Outline {
-            description: root.as_map().and_then(|map| map.get("description")).and_then(Node::as_str).map(str::to_owned),
+            name: text("name").unwrap_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned()),
+            description: text("description"),
             stages: stages.iter().map(stage).collect(),
             params: section("params").unwrap_or_default().iter().map(|entry| (entry.key.clone(), written_out(&entry.node))).collect(),
             variants: matrix.combinations(&root).filter_map(|(_, variant)| Some(variant?.name.to_string())).collect(),

@@ -12,10 +12,10 @@ use std::str::FromStr;
 use thiserror::Error;
 
 use super::diagnostic::Diagnostic;
-use super::nearest::suggestion;
 use super::node::{Map, Node, Value};
 use super::source::{Sources, Span};
 use super::yaml;
+use crate::nearest::suggestion;
 
 /// A parameter's value from the command line: `name=value`, the value as YAML would read it.
 #[derive(Debug, Clone, PartialEq, Eq)]

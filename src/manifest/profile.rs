@@ -12,7 +12,6 @@ use serde_json::{Value as Json, json};
 use thiserror::Error;
 
 use super::diagnostic::{Diagnostic, ManifestErrors};
-use super::nearest::suggestion;
 use super::node::{Entry, Map, Node, Value};
 use super::params::Override;
 use super::pipeline::Family;
@@ -20,6 +19,7 @@ use super::schema::{Rules, name_rule};
 use super::shape::Shape;
 use super::source::{Sources, normalize};
 use super::yaml;
+use crate::nearest::suggestion;
 use crate::stage::Device;
 
 /// A machine's settings by the name that a file gives them.

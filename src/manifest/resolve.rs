@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
 use super::document::{Document, StageNode};
-use super::nearest::{sibling, suggestion};
 use super::node::Node;
 use super::pipeline::{PipelineInput, PipelineInputSource, PipelineStage};
 use super::source::{Sources, normalize};
 use super::written::Written;
 use crate::key::StageId;
+use crate::nearest::{sibling, suggestion};
 use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, ParameterProblem, Reference, StageSpec};
 
 /// Follows every input of every stage; the result is complete if no problem was added.

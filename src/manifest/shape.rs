@@ -7,10 +7,10 @@ use regex::Regex;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::diagnostic::Diagnostic;
-use super::nearest::{nearest, quoted, suggestion};
 use super::node::{Entry, Map, Node, Value};
 use super::schema::{Rules, choice_with_body};
 use super::source::Span;
+use crate::nearest::{nearest, quoted, suggestion};
 
 /// Checks nodes against schemas.
 pub(super) struct Shape<'a> {

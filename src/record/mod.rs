@@ -1,17 +1,26 @@
-//! Run records: what is kept of a run, versioned, made by folding its events.
+//! Run records: what is kept of a run, versioned, made by folding its events; and how people name the runs of a project.
 //!
 //! Knows nothing of how a run is executed or shown.
 
-use std::collections::BTreeMap;
+mod environment;
+mod label;
+mod reference;
+mod runs;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
 use crate::key::{ActionKey, Change, StagePath, VariantName};
+
+pub use environment::RunEnvironment;
+pub use label::{Label, LabelError};
+pub use reference::{LAST, ReferenceError, RunReference};
+pub use runs::{RunHead, Runs};
 
 /// The version of the record's layout.
 pub const FORMAT: u32 = 2;
@@ -25,6 +34,12 @@ pub struct RunRecord {
     /// Sorts by the time of the run's start.
     #[schemars(extend("examples" = ["20260102T030405-1234"]))]
     pub id: String,
+    /// Given by the user; no other run of the project has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Label>,
+    /// Given by the user.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub tags: BTreeSet<Label>,
     /// Where its results come from.
     pub provenance: RunProvenance,
     /// Null if the run did not come to its end.
@@ -52,8 +67,14 @@ pub struct RunProvenance {
     pub started: String,
     /// packtrain's version.
     pub tool: String,
-    /// Of the manifest's repository, where it has one.
+    /// Of the manifest's repository, where it has one and a stage ran.
     pub git_commit: Option<String>,
+    /// Whether files of the repository differed from that commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_dirty: Option<bool>,
+    /// Null in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<RunEnvironment>,
 }
 
 /// A variant of a run.
@@ -107,25 +128,22 @@ pub enum StageState {
     NotRun,
 }
 
-/// When each action was last used by a run, by the records in a folder: that run's start. Records that cannot be read are passed
-/// over.
-pub fn last_uses(folder: &Path) -> io::Result<BTreeMap<ActionKey, Timestamp>> {
-    let mut uses: BTreeMap<ActionKey, Timestamp> = BTreeMap::new();
-    for entry in fs::read_dir(folder)? {
-        let Ok(record) = RunRecord::read(&entry?.path()) else { continue };
-        let Ok(started) = record.provenance.started.parse::<Timestamp>() else { continue };
-        for key in record.stages.iter().filter_map(|stage| stage.key) {
-            let last = uses.entry(key).or_insert(started);
-            *last = started.max(*last);
-        }
-    }
-    Ok(uses)
+/// How many stages a run had, by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Tally {
+    pub ran: usize,
+    pub reused: usize,
+    pub failed: usize,
+    /// Not looked at, or cut off.
+    pub not_run: usize,
 }
 
 impl RunRecord {
     /// The record of a run that has not begun.
     pub fn new(id: String, provenance: RunProvenance) -> RunRecord {
-        RunRecord { format: FORMAT, id, provenance, outcome: None, seconds: 0.0, stages: Vec::new() }
+        let (name, tags) = (None, BTreeSet::new());
+        RunRecord { format: FORMAT, id, name, tags, provenance, outcome: None, seconds: 0.0, stages: Vec::new() }
     }
 
     /// Takes in the next event.
@@ -157,6 +175,21 @@ impl RunRecord {
             }
             RunEvent::StageNotRun { stage, .. } => self.with(stage, |record| record.state = StageState::NotRun),
         }
+    }
+
+    /// How many stages ran, were reused, and so on.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for stage in &self.stages {
+            let count = match stage.state {
+                StageState::Finished | StageState::Unpublished => &mut tally.ran,
+                StageState::Reused => &mut tally.reused,
+                StageState::Failed => &mut tally.failed,
+                StageState::Pending | StageState::Running | StageState::NotRun => &mut tally.not_run,
+            };
+            *count += 1;
+        }
+        tally
     }
 
     /// Writes the record into the folder of run records.

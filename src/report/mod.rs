@@ -4,6 +4,7 @@
 
 mod bars;
 mod forecast;
+mod history;
 mod json;
 mod lines;
 mod phrase;
@@ -14,6 +15,7 @@ use crate::event::RunEvent;
 
 pub use bars::Bars;
 pub use forecast::write_changes;
+pub use history::{history, when};
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use phrase::{bytes, list, rows_reused, seconds};

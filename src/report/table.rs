@@ -24,6 +24,18 @@ impl Table {
         self.rows.len() < 2
     }
 
+    /// The table without the columns that have nothing but a header.
+    pub fn without_empty_columns(mut self) -> Table {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let is_filled = |column: usize| self.rows.iter().skip(1).any(|row| row.get(column).is_some_and(|cell| !cell.is_empty()));
+        let filled: Vec<bool> = (0..columns).map(is_filled).collect();
+        for row in &mut self.rows {
+            let mut filled = filled.iter();
+            row.retain(|_| filled.next().is_none_or(|filled| *filled));
+        }
+        self
+    }
+
     fn width(&self, column: usize) -> usize {
         self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     }

@@ -61,6 +61,18 @@ fn parameters_variants_and_profiles_are_offered() {
 }
 
 #[test]
+fn runs_are_offered_by_how_long_ago_they_were_by_name_and_by_id() {
+    let project = Project::with_images(2);
+    project.write("shapes.yaml", MANIFEST);
+    assert_eq!(offered(&project, &["name", "l"]), Vec::<String>::new());
+    project.run(&["shapes.yaml", "--name", "baseline", "--variant", "lr=0.1,epochs=3"]);
+    let words = offered(&project, &["tag", ""]);
+    assert_eq!(words[..2], ["last", "baseline"]);
+    assert!(words[2].starts_with("20"), "{words:?}");
+    assert_eq!(offered(&project, &["tag", "b"]), ["baseline"]);
+}
+
+#[test]
 fn a_line_without_a_manifest_or_with_a_broken_one_is_offered_no_stages() {
     let project = project();
     assert_eq!(offered(&project, &["run", "broken.yaml", "--only", ""]), Vec::<String>::new());

@@ -132,7 +132,10 @@ fn a_size_that_the_latest_results_exceed_is_said_to_be_out_of_reach() {
     project.run(&["small.yaml"]);
     let told = project.packtrain(&["cache", "gc", "--max-size", "1K"]).stdout;
     assert!(told.contains("earlier results  5 "), "{told}");
-    assert!(told.ends_with("1.0 KiB cannot be reached: the rest are the latest results and what belongs to them\n"), "{told}");
+    assert!(
+        told.ends_with("1.0 KiB cannot be reached: the rest are the latest results, those of named runs, and what belongs to them\n"),
+        "{told}"
+    );
     assert_eq!(project.run(&["small.yaml"]), ALL_REUSED);
 }
 

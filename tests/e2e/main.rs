@@ -17,6 +17,7 @@ mod incremental;
 mod new;
 mod profiles;
 mod readme;
+mod runs;
 mod selecting;
 #[cfg(feature = "torch")]
 mod side_by_side;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::cache::gc::{Category, KeptStates};
+use crate::cache::gc::{Category, KeptStates, Uses};
 use crate::cache::store::StoredObject;
 use crate::cache::{ActionRecord, Cache, CacheError, CheckpointRecord, Pins};
 use crate::key::{ActionKey, Digest, TrajectoryKey};
@@ -42,6 +42,8 @@ enum Hold {
     Gone,
     /// It is kept unless space is short.
     Loose,
+    /// A run with a name used it.
+    Named,
     /// A head or a run names it.
     Firm,
 }
@@ -73,6 +75,7 @@ impl Holder {
         match (self.kind, self.hold) {
             (Kind::Checkpoint, _) => Category::Checkpoints,
             (Kind::Action, Hold::Firm) => Category::LatestResults,
+            (Kind::Action, Hold::Named) => Category::NamedResults,
             (Kind::Action, Hold::Loose | Hold::Gone) => Category::EarlierResults,
         }
     }
@@ -80,12 +83,7 @@ impl Holder {
 
 impl Holders {
     /// Reads all records. A record that cannot be understood keeps nothing: it is a miss already.
-    pub(super) fn read(
-        cache: &Cache,
-        kept: KeptStates,
-        uses: &BTreeMap<ActionKey, Timestamp>,
-        too_old: &dyn Fn(Timestamp) -> bool,
-    ) -> Result<Holders, CacheError> {
+    pub(super) fn read(cache: &Cache, kept: KeptStates, uses: &Uses, too_old: &dyn Fn(Timestamp) -> bool) -> Result<Holders, CacheError> {
         let pins = cache.pins()?;
         let heads = head_keys(cache)?;
         let checkpoints = record_files(&cache.root.join("checkpoints"))?;
@@ -97,9 +95,12 @@ impl Holders {
                 continue;
             };
             let key = record.fingerprint.key();
-            let last_use = file.modified.max(uses.get(&key).copied().unwrap_or(Timestamp::MIN));
-            let is_root = heads.contains(&key) || pins.has_action(&key);
-            let hold = if is_root { Hold::Firm } else { by_age(too_old(last_use)) };
+            let last_use = file.modified.max(uses.last.get(&key).copied().unwrap_or(Timestamp::MIN));
+            let hold = match () {
+                () if heads.contains(&key) || pins.has_action(&key) => Hold::Firm,
+                () if uses.named.contains(&key) => Hold::Named,
+                () => by_age(too_old(last_use)),
+            };
             claims.add(&record, (hold, last_use));
             let objects =
                 record.outputs.values().map(|file| file.digest).chain(record.listings).chain(record.row_sources.into_values()).collect();

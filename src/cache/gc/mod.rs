@@ -2,7 +2,7 @@
 //!
 //! | what | kept |
 //! |---|---|
-//! | results | those that a head names, and those that a run is using; others until they have not been used for a while |
+//! | results | those that a head names, those that a run is using, and those of runs with a name; others until they have not been used for a while |
 //! | checkpoints | those that a kept training could go on from; others, of trainings without a result, for that while too |
 //! | objects | those that a kept result or checkpoint names |
 //! | listings of archives | for that while |
@@ -16,7 +16,7 @@
 mod files;
 mod holders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use serde::Serialize;
 use crate::cache::gc::files::{Fate, StrayFile};
 use crate::cache::gc::holders::Holders;
 use crate::cache::store::StoredObject;
-use crate::cache::{Cache, CacheError};
+use crate::cache::{Alone, Cache, CacheError};
 use crate::key::ActionKey;
 
 /// What to keep of what is not needed.
@@ -56,6 +56,8 @@ pub enum KeptStates {
 pub enum Category {
     /// Results that a head names or a run is using, with their objects.
     LatestResults,
+    /// Other results of runs that have a name, with their objects.
+    NamedResults,
     /// Other results, with their objects.
     EarlierResults,
     Checkpoints,
@@ -85,20 +87,27 @@ pub struct GcOutcome {
     pub still_linked: u64,
 }
 
-impl Cache {
-    /// Removes what nobody needs. `uses` says when each action was last used by a run.
-    pub fn collect_garbage(&self, policy: &GcPolicy, uses: &BTreeMap<ActionKey, Timestamp>) -> Result<GcOutcome, CacheError> {
-        let _alone = self.alone()?;
-        let garbage = Garbage::find(self, policy, uses)?;
+/// What the records of runs say of actions.
+#[derive(Debug, Clone, Default)]
+pub struct Uses {
+    /// When each was last used.
+    pub last: BTreeMap<ActionKey, Timestamp>,
+    /// Those of runs that have a name.
+    pub named: BTreeSet<ActionKey>,
+}
+
+impl Alone<'_> {
+    /// Removes what nobody needs.
+    pub fn collect_garbage(&self, policy: &GcPolicy, uses: &Uses) -> Result<GcOutcome, CacheError> {
+        let garbage = Garbage::find(self.cache(), policy, uses)?;
         garbage.remove_records()?;
-        garbage.remove_rest(self)?;
+        garbage.remove_rest(self.cache())?;
         Ok(garbage.outcome)
     }
 
-    /// Says what [`Cache::collect_garbage`] would do.
-    pub fn find_garbage(&self, policy: &GcPolicy, uses: &BTreeMap<ActionKey, Timestamp>) -> Result<GcOutcome, CacheError> {
-        let _alone = self.alone()?;
-        Ok(Garbage::find(self, policy, uses)?.outcome)
+    /// Says what [`Alone::collect_garbage`] would do.
+    pub fn find_garbage(&self, policy: &GcPolicy, uses: &Uses) -> Result<GcOutcome, CacheError> {
+        Ok(Garbage::find(self.cache(), policy, uses)?.outcome)
     }
 }
 
@@ -112,7 +121,7 @@ struct Garbage {
 }
 
 impl Garbage {
-    fn find(cache: &Cache, policy: &GcPolicy, uses: &BTreeMap<ActionKey, Timestamp>) -> Result<Garbage, CacheError> {
+    fn find(cache: &Cache, policy: &GcPolicy, uses: &Uses) -> Result<Garbage, CacheError> {
         let too_old = |last_use: Timestamp, age: SignedDuration| Timestamp::now().duration_since(last_use) >= age;
         let objects = cache.store().all()?;
         let strays = files::strays(cache, &|file, age| too_old(file, age.unwrap_or(policy.older_than)))?;

@@ -55,7 +55,11 @@ impl Fixture {
     }
 
     fn collect(&self, policy: &GcPolicy) -> GcOutcome {
-        self.cache.collect_garbage(policy, &BTreeMap::new()).unwrap()
+        self.collect_by(policy, &Uses::default())
+    }
+
+    fn collect_by(&self, policy: &GcPolicy, uses: &Uses) -> GcOutcome {
+        self.cache.alone().unwrap().collect_garbage(policy, uses).unwrap()
     }
 
     /// Whether a result can be reused.
@@ -106,8 +110,18 @@ fn a_use_by_a_run_makes_a_result_young_again() {
     let fixture = Fixture::new();
     let [used, unused] = ["used", "unused"].map(|name| fixture.result(name, &[]));
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
-    fixture.cache.collect_garbage(&NOW, &BTreeMap::from([(used.fingerprint.key(), tomorrow)])).unwrap();
+    fixture.collect_by(&NOW, &Uses { last: BTreeMap::from([(used.fingerprint.key(), tomorrow)]), ..Uses::default() });
     assert_eq!([&used, &unused].map(|record| fixture.has(record)), [true, false]);
+}
+
+#[test]
+fn the_results_of_a_run_with_a_name_stay_whatever_their_age_and_however_short_the_space() {
+    let fixture = Fixture::new();
+    let [named, other] = ["named", "other"].map(|name| fixture.result(name, &[]));
+    let uses = Uses { named: BTreeSet::from([named.fingerprint.key()]), ..Uses::default() };
+    let outcome = fixture.collect_by(&GcPolicy { max_size: Some(0), ..NOW }, &uses);
+    assert_eq!([&named, &other].map(|record| fixture.has(record)), [true, false]);
+    assert_eq!(outcome.kept[&Category::NamedResults].files, 2);
 }
 
 #[test]
@@ -117,9 +131,10 @@ fn short_of_space_the_longest_unused_goes_first_and_heads_stay() {
     let [.., head] = &records;
     fixture.head("pipeline", head);
     let times = [3, 1, 2].map(|hours| Timestamp::now() + SignedDuration::from_hours(hours));
-    let uses = records.iter().map(|record| record.fingerprint.key()).zip(times).collect();
-    let left = fixture.cache.find_garbage(&LATER, &uses).unwrap().left().bytes;
-    let shrink = |bytes| fixture.cache.collect_garbage(&GcPolicy { max_size: Some(bytes), ..LATER }, &uses).unwrap();
+    let last = records.iter().map(|record| record.fingerprint.key()).zip(times).collect();
+    let uses = Uses { last, ..Uses::default() };
+    let left = fixture.cache.alone().unwrap().find_garbage(&LATER, &uses).unwrap().left().bytes;
+    let shrink = |bytes| fixture.collect_by(&GcPolicy { max_size: Some(bytes), ..LATER }, &uses);
     assert_eq!(shrink(left).gone().files, 0);
     assert_eq!(shrink(left - 1).gone().files, 2);
     assert_eq!([0, 1, 2, 3].map(|index| fixture.has(&records[index])), [true, false, true, true]);
@@ -176,7 +191,7 @@ fn cut_off_after_the_records_nothing_names_an_object_that_goes() {
     let fixture = Fixture::new();
     let [head, earlier] = ["head", "earlier"].map(|name| fixture.result(name, &[]));
     fixture.head("pipeline", &head);
-    let garbage = Garbage::find(&fixture.cache, &NOW, &BTreeMap::new()).unwrap();
+    let garbage = Garbage::find(&fixture.cache, &NOW, &Uses::default()).unwrap();
     garbage.remove_records().unwrap();
     assert!(fixture.cache.action(&earlier.fingerprint.key()).unwrap().is_none());
     assert_eq!(fixture.cache.lost_output(&earlier).unwrap(), None, "its object is still there");

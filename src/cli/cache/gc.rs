@@ -9,13 +9,13 @@ use serde_json::json;
 use crate::cache::{Amount, Category, GcOutcome, GcPolicy, KeptStates};
 use crate::cli::cache::size::Size;
 use crate::cli::error::CommandError;
-use crate::cli::{ExitCode, Global, cache};
+use crate::cli::{ExitCode, Global, cache, project};
 use crate::report;
 
 /// Remove from the cache what no pipeline's latest results need
 ///
-/// What goes can be made again by a run. The latest results of every pipeline and variant stay, and what a run is using; so do
-/// the records of runs.
+/// What goes can be made again by a run. The latest results of every pipeline and variant stay, those of runs that have a name, and
+/// what a run is using; so do the records of runs.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
     /// Only say what would be removed
@@ -49,9 +49,10 @@ impl PolicyArgs {
 }
 
 pub(super) fn run(args: &GcArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let cache = cache::open(global)?;
-    let (policy, uses) = (args.policy.policy(), cache::last_uses(&cache)?);
-    let outcome = if args.dry_run { cache.find_garbage(&policy, &uses)? } else { cache.collect_garbage(&policy, &uses)? };
+    let cache = project::current_cache(global)?;
+    let alone = cache.alone()?;
+    let (policy, uses) = (args.policy.policy(), cache::uses(&cache)?);
+    let outcome = if args.dry_run { alone.find_garbage(&policy, &uses)? } else { alone.collect_garbage(&policy, &uses)? };
     let mut out = io::stdout().lock();
     if args.json {
         let GcOutcome { removed, kept, still_linked } = &outcome;
@@ -81,7 +82,11 @@ fn tell(args: &GcArgs, outcome: &GcOutcome, out: &mut dyn Write) -> io::Result<(
     }
     match args.policy.max_size {
         Some(max_size) if outcome.left().bytes > max_size.bytes() => {
-            writeln!(out, "{} cannot be reached: the rest are the latest results and what belongs to them", report::bytes(max_size.bytes()))
+            writeln!(
+                out,
+                "{} cannot be reached: the rest are the latest results, those of named runs, and what belongs to them",
+                report::bytes(max_size.bytes())
+            )
         }
         _ => Ok(()),
     }

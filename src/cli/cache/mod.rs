@@ -7,13 +7,11 @@ mod status;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 
-use crate::cache::{Amount, Cache, Category, Project};
+use crate::cache::{Amount, Cache, Category, Uses};
 use crate::cli::error::CommandError;
-use crate::cli::{ExitCode, Global, profile};
-use crate::key::ActionKey;
-use crate::record;
+use crate::cli::{ExitCode, Global};
+use crate::record::Runs;
 use crate::report::{self, Table};
 
 /// See what the cache of the project holds, and make room in it
@@ -36,21 +34,10 @@ pub(super) fn run(args: &CacheArgs, global: &Global) -> Result<ExitCode, Command
     }
 }
 
-/// The cache of the project that the current folder belongs to; an error if there is none.
-fn open(global: &Global) -> Result<Cache, CommandError> {
-    #[expect(clippy::disallowed_methods, reason = "these commands are about the project that the user stands in")]
-    let current = std::env::current_dir()?;
-    let profile = profile::chosen(global, &current, &current)?;
-    let Project { state, .. } = Project::of(&current, profile::state_dir(global, profile.as_ref()));
-    if !state.is_dir() {
-        return Err(CommandError::NoCache { state });
-    }
-    Ok(Cache::open(&state)?)
-}
-
-/// When the project's runs last used each result.
-fn last_uses(cache: &Cache) -> Result<BTreeMap<ActionKey, Timestamp>, CommandError> {
-    Ok(record::last_uses(&cache.runs())?)
+/// What the records of the project's runs say of results.
+fn uses(cache: &Cache) -> Result<Uses, CommandError> {
+    let runs = Runs::read(&cache.runs())?;
+    Ok(Uses { last: runs.last_uses(), named: runs.named_uses() })
 }
 
 /// A row for every kind of file.
@@ -65,6 +52,7 @@ fn table(amounts: &BTreeMap<Category, Amount>) -> Table {
 fn words(category: Category) -> &'static str {
     match category {
         Category::LatestResults => "latest results",
+        Category::NamedResults => "results of named runs",
         Category::EarlierResults => "earlier results",
         Category::Checkpoints => "checkpoints",
         Category::UnnamedObjects => "objects without a record",

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cache::{Amount, Category, GcOutcome};
 use crate::cli::cache::gc::PolicyArgs;
 use crate::cli::error::CommandError;
-use crate::cli::{ExitCode, Global, cache};
+use crate::cli::{ExitCode, Global, cache, project};
 use crate::report;
 
 /// Show what the cache holds, and how much `cache gc` would free
@@ -22,8 +22,8 @@ pub(super) struct CacheStatusArgs {
 }
 
 pub(super) fn run(args: &CacheStatusArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let cache = cache::open(global)?;
-    let outcome = cache.find_garbage(&args.policy.policy(), &cache::last_uses(&cache)?)?;
+    let cache = project::current_cache(global)?;
+    let outcome = cache.alone()?.find_garbage(&args.policy.policy(), &cache::uses(&cache)?)?;
     let (gone, all) = (outcome.gone(), all(outcome));
     let mut out = io::stdout().lock();
     if args.json {

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 /// The candidate closest to `word`, if one is close.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (word.chars().count() / 3).max(1);
     let distances = candidates.into_iter().map(|candidate| (distance(word, candidate), candidate));
     distances.filter(|(distance, _)| *distance <= allowed).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
 
 /// "did you mean `x`?", else the names there are.
-pub(super) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, known: &str) -> Option<String> {
+pub(crate) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>, known: &str) -> Option<String> {
     let candidates: Vec<&str> = candidates.into_iter().collect();
     match nearest(word, candidates.iter().copied()) {
         Some(candidate) => Some(format!("did you mean `{candidate}`?")),
@@ -20,7 +20,7 @@ pub(super) fn suggestion<'a>(word: &str, candidates: impl IntoIterator<Item = &'
 }
 
 /// "did you mean …?" with the existing neighbour whose name is nearest to that of `missing`; `shown` is how it was written.
-pub(super) fn sibling(missing: &Path, shown: &Path) -> Option<String> {
+pub(crate) fn sibling(missing: &Path, shown: &Path) -> Option<String> {
     let name = missing.file_name()?.to_str()?;
     let neighbours = std::fs::read_dir(missing.parent()?).ok()?;
     let names: Vec<String> = neighbours.take(10_000).filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
@@ -29,7 +29,7 @@ pub(super) fn sibling(missing: &Path, shown: &Path) -> Option<String> {
 }
 
 /// "`a`, `b`, `c`".
-pub(super) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn quoted<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,0 +1,110 @@
+//! All runs of a project, as their records tell them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+use jiff::Timestamp;
+use rayon::prelude::*;
+use serde::Deserialize;
+
+use crate::event::RunOutcome;
+use crate::key::ActionKey;
+use crate::record::{FORMAT, Label, RunRecord};
+
+/// The runs in a folder of records. Records that cannot be read are passed over.
+#[derive(Debug, Clone, Default)]
+pub struct Runs {
+    folder: PathBuf,
+    /// The latest first.
+    heads: Vec<RunHead>,
+}
+
+/// What tells a run from others; the rest of its record is not kept in memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunHead {
+    pub id: String,
+    pub name: Option<Label>,
+    pub tags: BTreeSet<Label>,
+    pub outcome: Option<RunOutcome>,
+    pub pipeline: String,
+    pub manifest: PathBuf,
+    pub started: Timestamp,
+}
+
+/// The parts of a record's text that a head is made of.
+#[derive(Deserialize)]
+struct Written {
+    format: u32,
+    id: String,
+    #[serde(default)]
+    name: Option<Label>,
+    #[serde(default)]
+    tags: BTreeSet<Label>,
+    outcome: Option<RunOutcome>,
+    provenance: WrittenProvenance,
+}
+
+#[derive(Deserialize)]
+struct WrittenProvenance {
+    pipeline: String,
+    manifest: PathBuf,
+    started: String,
+}
+
+impl Runs {
+    /// The runs whose records lie in this folder, which need not exist.
+    pub fn read(folder: &Path) -> io::Result<Runs> {
+        let entries = match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Runs::default()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let is_record = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
+        let paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_record).collect();
+        let heads = paths.into_par_iter().filter_map(|path| RunHead::read(&path)).collect();
+        Ok(Runs { folder: folder.to_owned(), ..Runs::new(heads) })
+    }
+
+    pub(super) fn new(mut heads: Vec<RunHead>) -> Runs {
+        heads.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
+        Runs { folder: PathBuf::new(), heads }
+    }
+
+    /// The latest first.
+    pub fn heads(&self) -> &[RunHead] {
+        &self.heads
+    }
+
+    /// The whole record of a run.
+    pub fn record(&self, head: &RunHead) -> io::Result<RunRecord> {
+        RunRecord::read(&self.folder.join(format!("{}.json", head.id)))
+    }
+
+    /// When each action was last used by a run: that run's start.
+    pub fn last_uses(&self) -> BTreeMap<ActionKey, Timestamp> {
+        let mut uses: BTreeMap<ActionKey, Timestamp> = BTreeMap::new();
+        for (head, key) in self.keys(|_| true) {
+            let last = uses.entry(key).or_insert(head.started);
+            *last = head.started.max(*last);
+        }
+        uses
+    }
+
+    /// The actions of the runs that have a name.
+    pub fn named_uses(&self) -> BTreeSet<ActionKey> {
+        self.keys(|head| head.name.is_some()).into_iter().map(|(_, key)| key).collect()
+    }
+
+    fn keys(&self, of: impl Fn(&RunHead) -> bool + Sync) -> Vec<(&RunHead, ActionKey)> {
+        let records = self.heads.par_iter().filter(|head| of(head)).filter_map(|head| Some((head, self.record(head).ok()?)));
+        records.flat_map_iter(|(head, record)| record.stages.into_iter().filter_map(move |stage| Some((head, stage.key?)))).collect()
+    }
+}
+
+impl RunHead {
+    fn read(path: &Path) -> Option<RunHead> {
+        let written: Written = serde_json::from_slice(&fs::read(path).ok()?).ok().filter(|written: &Written| written.format == FORMAT)?;
+        let Written { id, name, tags, outcome, provenance: WrittenProvenance { pipeline, manifest, started }, .. } = written;
+        Some(RunHead { id, name, tags, outcome, pipeline, manifest, started: started.parse().ok()? })
+    }
+}

@@ -3,6 +3,7 @@
 //!
 //! Knows nothing of terminals, files or processes.
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::path::PathBuf;
 
@@ -70,6 +71,16 @@ pub struct EpochMetrics {
     pub images_per_second: f64,
 }
 
+/// Where a training starts: its epochs until then are kept from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct StartingPoint {
+    /// Epochs whose results are reused; 0 for a training from the beginning.
+    pub after_epoch: u32,
+    /// Epochs in all.
+    pub epochs: u32,
+}
+
 /// What a stage leaves besides its files.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StageOutput {
@@ -112,6 +123,8 @@ pub enum RunEvent {
         run: String,
         /// The pipeline's name.
         pipeline: String,
+        /// The words of the command line, to run it again.
+        command: Vec<String>,
         stages: Vec<ListedStage>,
     },
     /// Another process is running the same action; this run waits for it.
@@ -143,6 +156,9 @@ pub enum RunEvent {
         #[serde(flatten)]
         stage: StagePath,
         error: String,
+        /// Of a training, where the next run will start it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        training: Option<StartingPoint>,
     },
     /// A stage was not looked at, because `needs` did not finish or the run was to stop.
     StageNotRun {
@@ -218,6 +234,15 @@ impl AddAssign for RowCounts {
     fn add_assign(&mut self, RowCounts { reused, made }: RowCounts) {
         self.reused += reused;
         self.made += made;
+    }
+}
+
+impl fmt::Display for StartingPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.after_epoch {
+            0 => f.write_str("starts at the beginning"),
+            done => write!(f, "goes on after epoch {done} of {}", self.epochs),
+        }
     }
 }
 

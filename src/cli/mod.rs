@@ -53,6 +53,9 @@ struct Global {
     /// Take the settings of this machine from packtrain-profiles.yaml at the project's root, or from the user's own profiles
     #[arg(long, global = true, value_name = "NAME", env = "PACKTRAIN_PROFILE", add = completions::profiles())]
     profile: Option<String>,
+    /// The words of the command line, to tell how to repeat it.
+    #[arg(skip)]
+    command: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -81,9 +84,9 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = completions::answer(&arguments).and_then(|answered| match answered {
         true => Ok(None),
-        false => Cli::try_parse_from(arguments).map(Some),
+        false => Cli::try_parse_from(&arguments).map(Some),
     });
-    let cli = match parsed {
+    let mut cli = match parsed {
         Ok(Some(cli)) => cli,
         Ok(None) => return ExitCode::Success,
         Err(error) => {
@@ -92,6 +95,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return if error.use_stderr() { ExitCode::Usage } else { ExitCode::Success };
         }
     };
+    cli.global.command = arguments.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     match dispatch(cli) {
         Ok(code) => code,
         Err(error) => error.report(&mut io::stderr().lock()),

@@ -17,7 +17,7 @@ pub(super) fn run_id() -> String {
 }
 
 /// Where the results of a run of this family come from.
-pub(super) fn of(family: &Family) -> Result<RunProvenance, CommandError> {
+pub(super) fn of(family: &Family, command: &[String]) -> Result<RunProvenance, CommandError> {
     let mut params = family.variants.first().map(|pipeline| pipeline.params.clone()).unwrap_or_default();
     let is_same_in = |pipeline: &Pipeline, name: &String, value: &Value| pipeline.params.get(name) == Some(value) && !pipeline.varies(name);
     params.retain(|name, value| family.variants.iter().all(|pipeline| is_same_in(pipeline, name, value)));
@@ -29,6 +29,7 @@ pub(super) fn of(family: &Family) -> Result<RunProvenance, CommandError> {
     Ok(RunProvenance {
         pipeline: family.name.clone(),
         manifest: family.manifest.clone(),
+        command: command.to_owned(),
         manifest_text: fs::read_to_string(&family.manifest)?,
         variants: variants.collect(),
         params,

@@ -18,7 +18,7 @@ use crate::key::StageId;
 use crate::manifest::PipelineStage;
 use crate::plan::Plan;
 use crate::record::RunRecord;
-use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary};
+use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary, write_way_on};
 use crate::stage::Device;
 
 /// Run a pipeline, or every variant of its matrix: reuse what is there, do the rest
@@ -50,59 +50,75 @@ pub(super) struct RunArgs {
     json: bool,
 }
 
+/// A run that is ready to begin.
+struct Prepared {
+    loaded: Loaded,
+    cache: Cache,
+    options: RunOptions,
+}
+
 pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let loaded = args.manifest.load(global)?;
-    args.force.iter().try_for_each(|stage| loaded.check_stage(stage))?;
-    let plans = args.selection.plans(&loaded)?;
-    let cache = loaded.cache()?;
-    args.labels.check(&cache)?;
+    let prepared = args.prepare(global)?;
+    let plans = args.selection.plans(&prepared.loaded)?;
+    args.labels.check(&prepared.cache)?;
     if args.dry_run {
-        return plan::print(&plans, &cache, args.json);
+        return plan::print(&plans, &prepared.cache, args.json);
     }
-    let profile = loaded.profile.as_ref();
-    let options = RunOptions {
-        device: args.device.or(profile.and_then(|profile| profile.device)).unwrap_or_default(),
-        force: args.force.iter().cloned().collect(),
-        keep_going: args.keep_going,
-        jobs: args.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
-    };
-    let (outcome, mut record) = execute(&loaded, &plans, &cache, &options, args.json)?;
-    args.labels.write(&mut record, &cache)?;
+    let cancelled = cancelled_by_signal()?;
+    let mut reporter = args.reporter();
+    let mut record =
+        execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), cancelled: &cancelled })?;
+    args.labels.write(&mut record, &prepared.cache)?;
     if !args.json {
         write_summary(&record, &mut io::stdout().lock())?;
+        write_way_on(&record, &mut io::stderr().lock())?;
     }
-    Ok(match outcome {
-        RunOutcome::Succeeded => ExitCode::Success,
-        RunOutcome::Failed => ExitCode::StageFailed,
-        RunOutcome::Interrupted => ExitCode::Interrupted,
+    Ok(match record.outcome {
+        Some(RunOutcome::Succeeded) | None => ExitCode::Success,
+        Some(RunOutcome::Failed) => ExitCode::StageFailed,
+        Some(RunOutcome::Interrupted) => ExitCode::Interrupted,
     })
 }
 
-fn execute(
-    loaded: &Loaded,
-    plans: &[Plan<'_>],
-    cache: &Cache,
-    options: &RunOptions,
-    json: bool,
-) -> Result<(RunOutcome, RunRecord), CommandError> {
-    let mut reporter: Box<dyn Reporter> = match () {
-        () if json => Box::new(JsonLines::new(io::stdout())),
-        () if io::stderr().is_terminal() => Box::new(Bars::new()),
-        () => Box::new(Lines::new(io::stderr())),
-    };
+impl RunArgs {
+    fn prepare(&self, global: &Global) -> Result<Prepared, CommandError> {
+        let loaded = self.manifest.load(global)?;
+        self.force.iter().try_for_each(|stage| loaded.check_stage(stage))?;
+        let profile = loaded.profile.as_ref();
+        let options = RunOptions {
+            device: self.device.or(profile.and_then(|profile| profile.device)).unwrap_or_default(),
+            force: self.force.iter().cloned().collect(),
+            keep_going: self.keep_going,
+            jobs: self.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
+        };
+        Ok(Prepared { cache: loaded.cache()?, loaded, options })
+    }
+
+    fn reporter(&self) -> Box<dyn Reporter> {
+        match () {
+            () if self.json => Box::new(JsonLines::new(io::stdout())),
+            () if io::stderr().is_terminal() => Box::new(Bars::new()),
+            () => Box::new(Lines::new(io::stderr())),
+        }
+    }
+}
+
+/// Runs the plans; gives the record, which is not kept yet.
+fn execute(prepared: &Prepared, plans: &[Plan<'_>], command: &[String], outside: &mut Outside<'_>) -> Result<RunRecord, CommandError> {
+    let Prepared { loaded: Loaded { family, project, .. }, cache, options } = prepared;
     let run = provenance::run_id();
-    let mut record = RunRecord::new(run.clone(), provenance::of(&loaded.family)?);
+    let mut record = RunRecord::new(run.clone(), provenance::of(family, command)?);
     let mut hear = |event: RunEvent| {
         if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
-            provenance::add_git(&mut record.provenance, &loaded.project.root);
+            provenance::add_git(&mut record.provenance, &project.root);
         }
         record.apply(&event);
-        reporter.on_event(&event);
+        (outside.emit)(event);
     };
-    hear(RunEvent::RunStarted { run, pipeline: loaded.family.name.clone(), stages: plans.iter().flat_map(listed).collect() });
-    let cancelled = cancelled_by_signal()?;
-    let outcome = exec::run(plans, &loaded.project, cache, options, &mut Outside { emit: &mut hear, cancelled: &cancelled })?;
-    Ok((outcome, record))
+    let stages = plans.iter().flat_map(listed).collect();
+    hear(RunEvent::RunStarted { run, pipeline: family.name.clone(), command: command.to_owned(), stages });
+    exec::run(plans, project, cache, options, &mut Outside { emit: &mut hear, cancelled: outside.cancelled })?;
+    Ok(record)
 }
 
 fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {

@@ -11,7 +11,7 @@ use crate::cli::{ExitCode, Global};
 use crate::key::VariantName;
 use crate::manifest::{Family, ManifestErrors, Pipeline, Severity};
 use crate::preflight::{self, Machine, PackSurvey, Survey, TrainingSurvey};
-use crate::report;
+use crate::report::{self, grouped};
 
 /// How many variants are listed.
 const SHOWN: usize = 20;
@@ -120,11 +120,4 @@ fn training_line(training: &TrainingSurvey) -> String {
 
 fn named(variant: Option<&VariantName>, stage: &str) -> String {
     variant.map_or_else(|| stage.to_owned(), |variant| format!("{stage} ({variant})"))
-}
-
-/// A number with commas between thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
-    groups.join(",")
 }

@@ -7,6 +7,7 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,12 +18,12 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::cache::{ActionRecord, Cache, CacheError, Pins, Project, Stay, place};
-use crate::event::{RunEvent, RunOutcome, StageResult};
+use crate::event::{RunEvent, RunOutcome, StageResult, StartingPoint};
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
 use crate::exec::command::CommandError;
 use crate::exec::worker::WorkerError;
-use crate::key::{ActionKey, Change, StageId, StagePath, TrajectoryKey};
+use crate::key::{ActionKey, Change, StageId, StagePath};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, Plan, PlanError, Trajectory, decide, fingerprint, gather, upstream};
 use crate::stage::{Device, StageError};
@@ -133,8 +134,8 @@ enum Life {
 struct Running {
     allotment: Allotment,
     key: ActionKey,
-    /// The state of a training after its first epoch.
-    first_epoch: Option<TrajectoryKey>,
+    /// Of a training, the states on its way.
+    trajectory: Option<Trajectory>,
 }
 
 struct Node<'a> {
@@ -168,7 +169,7 @@ struct Schedule<'a> {
 /// What to do with a stage whose inputs are there.
 enum Next<'a> {
     Reuse(Box<ActionRecord>),
-    Run(Box<Action<'a>>, Option<TrajectoryKey>),
+    Run(Box<Action<'a>>, Option<Trajectory>),
     /// Another stage is making the result, or the first part of it.
     Wait,
 }
@@ -249,11 +250,11 @@ impl<'a> Schedule<'a> {
             Err(error) => self.fail(id, &error, outside),
             Ok(Next::Wait) => {}
             Ok(Next::Reuse(record)) => self.finish(id, Done { record, ran: None }, site.cache, outside),
-            Ok(Next::Run(action, first_epoch)) => match self.capacity.take(stage) {
+            Ok(Next::Run(action, trajectory)) => match self.capacity.take(stage) {
                 Room::Later => {}
                 Room::Never(reason) => self.fail(id, &ExecError::NoRoom(reason), outside),
                 Room::Now(allotment) => {
-                    self.nodes[id].life = Life::Running(Running { allotment, key: action.fingerprint.key(), first_epoch });
+                    self.nodes[id].life = Life::Running(Running { allotment, key: action.fingerprint.key(), trajectory });
                     return Some((action, allotment));
                 }
             },
@@ -272,8 +273,9 @@ impl<'a> Schedule<'a> {
         if let Some((stage, reason)) = self.failed.get(&key) {
             return Err(ExecError::FailedBefore { stage: stage.clone(), reason: reason.clone() });
         }
-        let first_epoch = Trajectory::of(stage, &fingerprint)?.and_then(|trajectory| trajectory.key(1).copied());
-        if self.running().any(|other| other.key == key || (first_epoch.is_some() && other.first_epoch == first_epoch)) {
+        let trajectory = Trajectory::of(stage, &fingerprint)?;
+        let begins_alike = |other: &Running| trajectory.as_ref().zip(other.trajectory.as_ref()).is_some_and(|(a, b)| a.begins_like(b));
+        if self.running().any(|other| other.key == key || begins_alike(other)) {
             return Ok(Next::Wait);
         }
         let decision = if self.options.force.contains(&stage.id) && !self.succeeded.contains(&key) {
@@ -287,15 +289,15 @@ impl<'a> Schedule<'a> {
             Decision::Run(_) if !variant.plan.may_run(&stage.id) => Err(ExecError::LeftOut),
             Decision::Run(changes) => {
                 let (path, place) = (self.path(id), variant.place.clone());
-                Ok(Next::Run(Box::new(Action { stage, path, place, fingerprint, inputs, changes }), first_epoch))
+                Ok(Next::Run(Box::new(Action { stage, path, place, fingerprint, inputs, changes }), trajectory))
             }
         }
     }
 
     /// A thread has ended.
     fn end(&mut self, id: NodeId, ended: Ended<'_>, cache: &Cache, outside: &mut Outside<'_>) {
-        let Life::Running(Running { allotment, key, .. }) = &self.nodes[id].life else { return };
-        let (allotment, key) = (*allotment, *key);
+        let node = &mut self.nodes[id];
+        let Life::Running(Running { allotment, key, trajectory }) = mem::replace(&mut node.life, Life::Lost) else { return };
         self.capacity.give_back(&allotment);
         match ended.result {
             Ok(done) => {
@@ -306,7 +308,9 @@ impl<'a> Schedule<'a> {
                 if !error.is_interruption() {
                     self.failed.insert(key, (self.path(id), error.to_string()));
                 }
-                self.fail(id, &error, outside);
+                // What cannot be read is started at the beginning.
+                let point = trajectory.and_then(|trajectory| trajectory.starting_point(cache).ok());
+                self.lose(id, &error, point, outside);
             }
         }
     }
@@ -337,11 +341,16 @@ impl<'a> Schedule<'a> {
         variant.results.insert(stage.id.clone(), *record);
     }
 
+    /// A stage that did not begin cannot be run.
     fn fail(&mut self, id: NodeId, error: &ExecError, outside: &mut Outside<'_>) {
+        self.lose(id, error, None, outside);
+    }
+
+    fn lose(&mut self, id: NodeId, error: &ExecError, training: Option<StartingPoint>, outside: &mut Outside<'_>) {
         self.nodes[id].life = Life::Lost;
         self.variants[self.nodes[id].variant].failed = true;
         self.outcome = self.outcome.max(if error.is_interruption() { RunOutcome::Interrupted } else { RunOutcome::Failed });
-        (outside.emit)(RunEvent::StageFailed { stage: self.path(id), error: error.to_string() });
+        (outside.emit)(RunEvent::StageFailed { stage: self.path(id), error: error.to_string(), training });
     }
 
     fn place_outputs(&self, id: NodeId, record: &ActionRecord, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {

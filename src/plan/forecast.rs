@@ -95,7 +95,7 @@ impl VariantForecast<'_> {
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
                 let rows = ReusableRows::find(stage, &fingerprint, &inputs, self.experience)?.map(|rows| rows.counts);
-                let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.epochs - training.after_epoch);
+                let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.point.epochs - training.point.after_epoch);
                 let task = Task { fingerprint: &fingerprint, amount: inputs.amount(stage), rows, epochs };
                 let seconds = self.experience.seconds(&task, earlier.as_ref())?;
                 (Outlook::Run { changes, training, rows }, seconds)

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifact::History;
 use crate::cache::{ActionRecord, Cache, CacheError};
+use crate::event::StartingPoint;
 use crate::key::{Fingerprint, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::PlanError;
@@ -22,10 +23,8 @@ pub struct Trajectory {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct TrainingStart {
-    /// Epochs whose results are reused; 0 for a training from the beginning.
-    pub after_epoch: u32,
-    /// Epochs in all.
-    pub epochs: u32,
+    #[serde(flatten)]
+    pub point: StartingPoint,
     /// The first epoch whose learning rate is not that of the training before.
     pub first_changed_rate: Option<RateChange>,
 }
@@ -63,6 +62,11 @@ impl Trajectory {
         self.keys.get(epoch as usize)
     }
 
+    /// Whether both have the same state after their first epoch.
+    pub fn begins_like(&self, other: &Trajectory) -> bool {
+        self.key(1).is_some() && self.key(1) == other.key(1)
+    }
+
     /// The longest part that need not be trained again: its number of epochs and the checkpoint at its end.
     pub fn resume(&self, cache: &Cache) -> Result<Option<(u32, PathBuf)>, CacheError> {
         for (epoch, key) in self.keys.iter().enumerate().skip(1).rev() {
@@ -73,13 +77,18 @@ impl Trajectory {
         Ok(None)
     }
 
-    /// Where the training will start. `earlier` is what the stage last gave.
-    pub fn start(&self, earlier: Option<&ActionRecord>, cache: &Cache) -> Result<TrainingStart, CacheError> {
+    /// Where the training will start.
+    pub fn starting_point(&self, cache: &Cache) -> Result<StartingPoint, CacheError> {
         let after_epoch = self.resume(cache)?.map_or(0, |(epoch, _)| epoch);
+        Ok(StartingPoint { after_epoch, epochs: self.learning_rates.len() as u32 })
+    }
+
+    /// Where the training will start, and why not later. `earlier` is what the stage last gave.
+    pub fn start(&self, earlier: Option<&ActionRecord>, cache: &Cache) -> Result<TrainingStart, CacheError> {
         let history = earlier.and_then(|record| record.outputs.get("history"));
         let history = history.and_then(|file| History::read(&cache.store().path(&file.digest)).ok());
         let first_changed_rate = history.and_then(|history| self.first_changed_rate(&history));
-        Ok(TrainingStart { after_epoch, epochs: self.learning_rates.len() as u32, first_changed_rate })
+        Ok(TrainingStart { point: self.starting_point(cache)?, first_changed_rate })
     }
 
     fn first_changed_rate(&self, earlier: &History) -> Option<RateChange> {
@@ -91,10 +100,7 @@ impl Trajectory {
 
 impl std::fmt::Display for TrainingStart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.after_epoch {
-            0 => write!(f, "training starts at the beginning")?,
-            done => write!(f, "training goes on after epoch {done} of {}", self.epochs)?,
-        }
+        write!(f, "training {}", self.point)?;
         match self.first_changed_rate {
             Some(RateChange { epoch, old, new }) => write!(f, "; the learning rate changes from epoch {epoch} on: {old} → {new}"),
             None => Ok(()),

@@ -14,7 +14,7 @@ use std::{fs, io};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult};
+use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult, StartingPoint};
 use crate::key::{ActionKey, Change, StagePath, VariantName};
 
 pub use environment::RunEnvironment;
@@ -56,6 +56,9 @@ pub struct RunRecord {
 pub struct RunProvenance {
     pub pipeline: String,
     pub manifest: PathBuf,
+    /// The words of the command line.
+    #[serde(default)]
+    pub command: Vec<String>,
     /// As it was read.
     pub manifest_text: String,
     /// Those that are the same in all variants.
@@ -109,6 +112,9 @@ pub struct StageRecord {
     pub files: Vec<PathBuf>,
     /// Why it failed.
     pub error: Option<String>,
+    /// Of a training that did not finish, where the next run will start it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<StartingPoint>,
 }
 
 /// The life of a stage within a run.
@@ -167,10 +173,11 @@ impl RunRecord {
                 let state = if result.unstable_inputs.is_empty() { StageState::Finished } else { StageState::Unpublished };
                 self.with(&result.stage, |record| record.end(state, result));
             }
-            RunEvent::StageFailed { stage, error } => {
+            RunEvent::StageFailed { stage, error, training } => {
                 self.with(stage, |record| {
                     record.state = StageState::Failed;
                     record.error = Some(error.clone());
+                    record.training = *training;
                 });
             }
             RunEvent::StageNotRun { stage, .. } => self.with(stage, |record| record.state = StageState::NotRun),
@@ -232,6 +239,7 @@ impl StageRecord {
             output: StageOutput::default(),
             files: Vec::new(),
             error: None,
+            training: None,
         }
     }
 

@@ -10,6 +10,7 @@ mod lines;
 mod phrase;
 mod summary;
 mod table;
+mod way_on;
 
 use crate::event::RunEvent;
 
@@ -18,9 +19,10 @@ pub use forecast::write_changes;
 pub use history::{history, when};
 pub use json::JsonLines;
 pub use lines::Lines;
-pub use phrase::{bytes, list, rows_reused, seconds};
+pub use phrase::{bytes, grouped, list, rows_reused, seconds};
 pub use summary::write_summary;
 pub use table::Table;
+pub use way_on::write_way_on;
 
 /// Shows a run while it goes on. [`Bars`], [`Lines`] and [`JsonLines`] do.
 pub trait Reporter {

@@ -34,6 +34,13 @@ pub fn bytes(bytes: u64) -> String {
     if size < 9.95 && unit != "B" { format!("{size:.1} {unit}") } else { format!("{size:.0} {unit}") }
 }
 
+/// A number with commas between thousands.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| std::str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
 /// Names in a sentence: `a`, `a and b`, `a, b and c`.
 pub fn list<T: std::fmt::Display>(names: &[T]) -> String {
     let names: Vec<String> = names.iter().map(T::to_string).collect();
@@ -80,7 +87,7 @@ pub(super) fn ending(event: &RunEvent) -> Option<String> {
             let rows = rows_reused(result.output.rows).map(|rows| format!(", {rows}")).unwrap_or_default();
             format!("{}  done in {}{rows}{}", result.stage, seconds(result.seconds), metrics(result))
         }
-        RunEvent::StageFailed { stage, error } => format!("{stage}  failed: {error}"),
+        RunEvent::StageFailed { stage, error, .. } => format!("{stage}  failed: {error}"),
         RunEvent::StageNotRun { stage, needs: Some(needs) } => format!("{stage}  not run: it needs {needs}"),
         RunEvent::StageNotRun { stage, needs: None } => format!("{stage}  not run"),
         RunEvent::RunFinished { outcome, seconds: time } => format!("{} in {}", outcome_word(*outcome), seconds(*time)),
@@ -105,7 +112,7 @@ fn outcome_word(outcome: RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Succeeded => "finished",
         RunOutcome::Failed => "failed",
-        RunOutcome::Interrupted => "interrupted; the same command goes on from here",
+        RunOutcome::Interrupted => "interrupted",
     }
 }
 

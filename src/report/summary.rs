@@ -102,7 +102,7 @@ mod tests {
                 stages.push(ListedStage { stage: path(variant, stage)?, kind: "evaluate".to_owned() });
             }
         }
-        record.apply(&RunEvent::RunStarted { run: "run".to_owned(), pipeline: "rates".to_owned(), stages });
+        record.apply(&RunEvent::RunStarted { run: "run".to_owned(), pipeline: "rates".to_owned(), command: Vec::new(), stages });
         let metric = |name: &str, value| Metric { name: name.to_owned(), value };
         record.stages[0].metrics = vec![metric("epochs", 3.0)];
         record.stages[1].metrics = vec![metric("rank-1", 0.5), metric("rank-5", 0.975)];

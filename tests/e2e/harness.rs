@@ -1,9 +1,13 @@
 //! A project in a temporary folder, worked on through the built program as a user would.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use rustix::process::{self, Pid, Signal};
 
 /// A folder with images, a manifest, and its own cache.
 pub struct Project {
@@ -98,6 +102,17 @@ impl Project {
         (child, line)
     }
 
+    /// Starts `packtrain` and listens to it.
+    pub fn listen(&self, arguments: &[&str]) -> Running {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = channel();
+        for output in [Box::new(child.stdout.take().unwrap()) as Box<dyn Read + Send>, Box::new(child.stderr.take().unwrap())] {
+            let sender = sender.clone();
+            std::thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        }
+        Running { child, lines, heard: Vec::new() }
+    }
+
     /// Runs the pipeline and returns what became of each stage, as `pack reused`, one a line.
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.packtrain(&[&["run"], arguments].concat());
@@ -112,6 +127,50 @@ impl Project {
             command.env_remove(variable);
         }
         command
+    }
+}
+
+/// A `packtrain` that runs, killed when it is dropped.
+pub struct Running {
+    child: Child,
+    /// Of both outputs.
+    lines: Receiver<String>,
+    heard: Vec<String>,
+}
+
+impl Running {
+    /// The next line that contains `text`. A test is not to wait for ever, but a busy machine may be slow.
+    pub fn hear(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line =
+                self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("no line with {text}: {error}\n{}", self.heard.join("\n")));
+            self.heard.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    /// Presses Ctrl-C.
+    pub fn interrupt(&self) {
+        process::kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    /// Waits for its end; gives the exit code and all that it has said.
+    pub fn end(mut self) -> (i32, String) {
+        while let Ok(line) = self.lines.recv_timeout(Duration::from_secs(60)) {
+            self.heard.push(line);
+        }
+        (self.child.wait().unwrap().code().unwrap_or(-1), self.heard.join("\n"))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 

@@ -12,6 +12,7 @@ mod caching;
 mod command;
 mod completions;
 mod gc;
+mod going_on;
 mod harness;
 mod incremental;
 mod new;

@@ -106,6 +106,36 @@ fn ctrl_c_keeps_the_last_whole_epoch() {
     assert_eq!(result(&project), result(&whole));
 }
 
+#[test]
+fn an_interrupted_training_says_after_which_epoch_it_will_go_on() {
+    let project = project("    epochs: 60\n");
+    let mut run = project.listen(&["run", "small.yaml"]);
+    run.hear("epoch 2/60");
+    run.interrupt();
+    let (code, said) = run.end();
+    assert_eq!(code, 130, "{said}");
+    let told =
+        said.lines().find_map(|line| line.strip_prefix("kept: pack; train goes on after epoch ")).unwrap_or_else(|| panic!("{said}"));
+    let epoch: u32 = told.strip_suffix(" of 60").unwrap().parse().unwrap();
+    assert!(epoch >= 2, "{said}");
+    project.edit("small.yaml", "epochs: 60", &format!("epochs: {}", epoch + 1));
+    assert_eq!(trained_from(&project, "small.yaml"), epoch);
+}
+
+#[test]
+fn a_training_that_takes_too_long_says_where_the_next_run_starts_it() {
+    let project = project("    epochs: 1000\n    timeout: 1 s\n    checkpoints: { every: 1 }\n");
+    let output = project.packtrain(&["run", "small.yaml", "--json"]);
+    assert_eq!(output.code, 1, "{}", output.stderr);
+    let event = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let failed = output.stdout.lines().map(event).find(|event| event["event"] == "stage-failed").unwrap();
+    let explained = explain(&project);
+    let after = failed["training"]["after-epoch"].as_u64().unwrap();
+    let expected =
+        if after == 0 { "training starts at the beginning".to_owned() } else { format!("training goes on after epoch {after} of 1000") };
+    assert!(explained.contains(&expected), "{failed} {explained}");
+}
+
 /// Trains six epochs in one go, three and then six, killed, and interrupted; all must give the same. Returns the history.
 fn trains_alike_however_it_is_cut(training: &str) -> serde_json::Value {
     let begin = |epochs: u32| {

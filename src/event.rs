@@ -113,7 +113,7 @@ pub struct RowCounts {
     pub made: u64,
 }
 
-/// Something that happened in a run. The events of a run, in order, tell all of it.
+/// Something that happened in a run, or between runs of `--watch`. The events of a run, in order, tell all of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum RunEvent {
@@ -138,6 +138,7 @@ pub enum RunEvent {
     StageStarted {
         #[serde(flatten)]
         stage: StagePath,
+        key: ActionKey,
         /// Why it runs; several may be so at once.
         changes: Vec<Change>,
     },
@@ -160,6 +161,14 @@ pub enum RunEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         training: Option<StartingPoint>,
     },
+    /// A stage was stopped, because a change has made moot what it was to give; only with `--watch`.
+    StageSuperseded {
+        #[serde(flatten)]
+        stage: StagePath,
+        /// Of a training, where it will start when it is wanted again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        training: Option<StartingPoint>,
+    },
     /// A stage was not looked at, because `needs` did not finish or the run was to stop.
     StageNotRun {
         #[serde(flatten)]
@@ -167,13 +176,60 @@ pub enum RunEvent {
         /// The stage that did not finish.
         needs: Option<StageId>,
     },
-    /// The last event.
+    /// The last event of a run.
     RunFinished {
         outcome: RunOutcome,
         /// How long it took.
         #[schemars(range(min = 0.0))]
         seconds: f64,
     },
+    /// `--watch` waits for a change of what the last run has read.
+    Watching(SourceCounts),
+    /// `--watch` sees that files changed; none if they were touched and hold what they held before.
+    Changed { changes: Vec<SourceChange> },
+    /// Because of a change the run ends early and another one follows: at once if a running stage is `moot`, else when the running ones,
+    /// which are still `wanted`, have finished.
+    RunSuperseded { wanted: Vec<StagePath>, moot: Vec<StagePath> },
+    /// `--watch` cannot run the manifest as it is now, and waits until it is mended.
+    Unrunnable {
+        /// What is wrong, as text.
+        problem: String,
+    },
+    /// `--watch` gets no notice of changes from the file system, for this reason, and looks at the files again and again.
+    Polling { reason: String },
+}
+
+/// How much `--watch` looks at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct SourceCounts {
+    /// Manifests with those that they extend, and files of profiles.
+    pub manifests: u64,
+    /// Archives, weights, tables, scripts.
+    pub files: u64,
+    pub folders: u64,
+    /// The files in the folders.
+    pub files_in_folders: u64,
+}
+
+/// Files of one place that changed alike.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SourceChange {
+    /// The file, or of several files the folder.
+    pub path: PathBuf,
+    pub how: SourceChangeKind,
+    /// How many.
+    #[schemars(range(min = 1))]
+    pub files: u64,
+}
+
+/// How files changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum SourceChangeKind {
+    Added,
+    Removed,
+    Changed,
 }
 
 /// A stage of a run that begins.
@@ -216,6 +272,8 @@ pub struct Metric {
 pub enum RunOutcome {
     Succeeded,
     Failed,
+    /// Ended early by `--watch`, because a change has made a part of it moot.
+    Superseded,
     Interrupted,
 }
 
@@ -225,6 +283,7 @@ impl RunOutcome {
         match self {
             RunOutcome::Succeeded => "succeeded",
             RunOutcome::Failed => "failed",
+            RunOutcome::Superseded => "superseded",
             RunOutcome::Interrupted => "interrupted",
         }
     }

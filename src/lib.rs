@@ -19,6 +19,7 @@
 //! | [`preflight`] | what would make a run fail, found before it starts |
 //! | [`report`] | events and records made readable |
 //! | [`plan`] | the graph of stages and what a run would do |
+//! | [`watch`] | what runs read from outside, and when it changes |
 //! | [`exec`] | running the plan |
 //! | [`cli`] | the commands |
 //!
@@ -61,6 +62,7 @@ pub mod schema;
 pub mod preflight;
 
 pub mod plan;
+pub mod watch;
 
 pub mod report;
 

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use packtrain::artifact::{History, HistoryEpoch, OversampleEvaluation, Predictions, RowLabels};
+use packtrain::event::{RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StartingPoint};
+use packtrain::key::{StagePath, VariantName};
 use packtrain::manifest::{load, schema};
 use packtrain::schema::Document;
 use serde_json::{Value, json};
@@ -59,6 +61,24 @@ fn what_a_run_writes_fits_the_schemas() {
     assert!(!records.is_empty());
     records.iter().for_each(|path| assert_fits(Document::Run, &read(path)));
     assert_fits(Document::Mean, &read(&folder.path().join("output/m/size=8/mean/mean.json")));
+}
+
+#[test]
+fn what_watching_tells_fits_the_schema() {
+    let change = SourceChange { path: "photos".into(), how: SourceChangeKind::Added, files: 30 };
+    let stage = StagePath { variant: Some(VariantName::new([("lr", "0.1")])), stage: "train".parse().unwrap() };
+    let training = Some(StartingPoint { after_epoch: 2, epochs: 6 });
+    let events = [
+        RunEvent::Watching(SourceCounts { manifests: 1, files: 0, folders: 1, files_in_folders: 3000 }),
+        RunEvent::Changed { changes: vec![change] },
+        RunEvent::RunSuperseded { wanted: Vec::new(), moot: vec![stage.clone()] },
+        RunEvent::StageSuperseded { stage: stage.clone(), training },
+        RunEvent::StageFailed { stage, error: "no".to_owned(), training },
+        RunEvent::RunFinished { outcome: RunOutcome::Superseded, seconds: 1.0 },
+        RunEvent::Unrunnable { problem: "no".to_owned() },
+        RunEvent::Polling { reason: "no".to_owned() },
+    ];
+    events.iter().for_each(|event| assert_fits(Document::Event, &serde_json::to_value(event).unwrap()));
 }
 
 #[test]

@@ -22,18 +22,20 @@ const FORBIDDEN_USES: [(&str, &str, &str); 6] = [
 ];
 
 /// The one module that names a library.
-const LIBRARY_OWNERS: [(&str, &str); 12] = [
+const LIBRARY_OWNERS: [(&str, &str); 14] = [
     ("annotate_snippets", "manifest"),
     ("blake3", "key"),
     ("clap", "cli"),
     ("hdf5", "artifact"),
     ("image", "artifact"),
     ("indicatif", "report"),
+    ("notify", "watch"),
     ("petgraph", "plan"),
     ("reflink_copy", "cache"),
     ("plotters", "artifact"),
     ("safetensors", "artifact"),
     ("serde_saphyr", "manifest"),
+    ("shlex", "report"),
     ("tch", "worker"),
 ];
 

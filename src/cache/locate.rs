@@ -23,8 +23,13 @@ impl Project {
         Project { root, state }
     }
 
+    /// Where all outputs appear.
+    pub fn outputs(&self) -> PathBuf {
+        self.root.join("output")
+    }
+
     /// Where the outputs of a stage appear.
     pub fn output(&self, pipeline: &str, stage: &str) -> PathBuf {
-        self.root.join("output").join(pipeline).join(stage)
+        self.outputs().join(pipeline).join(stage)
     }
 }

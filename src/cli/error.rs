@@ -73,17 +73,19 @@ impl From<ProfileError> for CommandError {
 impl CommandError {
     /// Writes the error and its hint, and says how to exit.
     pub(super) fn report(&self, out: &mut dyn Write) -> ExitCode {
+        // Nobody is left to tell if standard error is closed.
+        drop(writeln!(out, "{}", self.text()));
+        self.exit_code()
+    }
+
+    /// The error and its hint, as standard error shows them.
+    pub(super) fn text(&self) -> String {
         let text = match self {
             // Manifest errors bring their own form, with the lines that they are about.
-            CommandError::Manifest(errors) => in_place(errors),
-            other => format!("error: {other}\n"),
+            CommandError::Manifest(errors) => in_place(errors).trim_end().to_owned(),
+            other => format!("error: {other}"),
         };
-        // Nobody is left to tell if standard error is closed.
-        drop(write!(out, "{text}"));
-        if let Some(hint) = self.hint() {
-            drop(writeln!(out, "hint: {hint}"));
-        }
-        self.exit_code()
+        self.hint().map_or(text.clone(), |hint| format!("{text}\nhint: {hint}"))
     }
 
     fn hint(&self) -> Option<&'static str> {

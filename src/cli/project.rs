@@ -46,6 +46,8 @@ pub(super) struct Loaded {
     pub(super) family: Family,
     pub(super) project: Project,
     pub(super) profile: Option<Profile>,
+    /// Where the profile was looked for, absolute; none if none is chosen.
+    pub(super) profile_files: Vec<PathBuf>,
 }
 
 /// The cache of the project that the current folder belongs to; an error if there is none.
@@ -71,18 +73,24 @@ pub(super) fn current_folder() -> io::Result<PathBuf> {
 }
 
 impl ManifestArgs {
+    /// The manifest's file, whether or not it is there.
+    pub(super) fn file(&self) -> &Path {
+        &self.manifest
+    }
+
     /// Reads the manifest, with the profile if one is chosen, and finds its project.
     pub(super) fn unchecked(&self, global: &Global) -> Result<Loaded, CommandError> {
         let current = current_folder()?;
         let file = manifest::absolute(&self.manifest, &current);
         let folder = file.parent().unwrap_or(Path::new("/"));
         let profile = profile::chosen(global, folder, &current)?;
+        let profile_files = profile.iter().flat_map(|_| profile::files(folder, &current)).map(|file| current.join(file)).collect();
         let family = match &profile {
             Some(profile) => profile.load(&self.manifest, &self.param)?,
             None => manifest::load(&self.manifest, &self.param, &current)?,
         };
         let project = Project::of(folder, profile::state_dir(global, profile.as_ref()));
-        Ok(Loaded { family: family.select(&self.variant)?, project, profile })
+        Ok(Loaded { family: family.select(&self.variant)?, project, profile, profile_files })
     }
 
     /// As [`Self::unchecked`]; an error for stages that cannot do together, as far as that needs no look at images.

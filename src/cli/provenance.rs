@@ -1,23 +1,26 @@
 //! Where the results of a run come from, as its record keeps it.
 
-use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::cli::error::CommandError;
 use crate::manifest::{Family, Pipeline};
 use crate::record::{RunEnvironment, RunProvenance, VariantParams};
 
-/// Sorts by time; unique because no two processes share an id within a second.
+/// Sorts by time; unique because no two processes share an id within a second, and no two runs of a process a number.
 pub(super) fn run_id() -> String {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
     let now = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S");
-    format!("{now}-{}", std::process::id())
+    match RUNS.fetch_add(1, Ordering::Relaxed) {
+        0 => format!("{now}-{}", std::process::id()),
+        earlier => format!("{now}-{}-{}", std::process::id(), earlier + 1),
+    }
 }
 
 /// Where the results of a run of this family come from.
-pub(super) fn of(family: &Family, command: &[String]) -> Result<RunProvenance, CommandError> {
+pub(super) fn of(family: &Family, command: &[String]) -> RunProvenance {
     let mut params = family.variants.first().map(|pipeline| pipeline.params.clone()).unwrap_or_default();
     let is_same_in = |pipeline: &Pipeline, name: &String, value: &Value| pipeline.params.get(name) == Some(value) && !pipeline.varies(name);
     params.retain(|name, value| family.variants.iter().all(|pipeline| is_same_in(pipeline, name, value)));
@@ -26,11 +29,11 @@ pub(super) fn of(family: &Family, command: &[String]) -> Result<RunProvenance, C
         let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         Some(VariantParams { variant: pipeline.variant.as_ref()?.name.clone(), params: own })
     });
-    Ok(RunProvenance {
+    RunProvenance {
         pipeline: family.name.clone(),
         manifest: family.manifest.clone(),
         command: command.to_owned(),
-        manifest_text: fs::read_to_string(&family.manifest)?,
+        manifest_text: family.texts().find(|(path, _)| *path == family.manifest).map(|(_, text)| text.to_owned()).unwrap_or_default(),
         variants: variants.collect(),
         params,
         started: jiff::Timestamp::now().to_string(),
@@ -38,7 +41,7 @@ pub(super) fn of(family: &Family, command: &[String]) -> Result<RunProvenance, C
         git_commit: None,
         git_dirty: None,
         environment: Some(RunEnvironment::here()),
-    })
+    }
 }
 
 /// The commit of the repository that the project lies in, and whether its files are still those of that commit. To be called only

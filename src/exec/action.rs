@@ -83,7 +83,7 @@ impl Action<'_> {
         if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
             return Ok(Done { record, ran: None });
         }
-        site.emit(RunEvent::StageStarted { stage: self.path.clone(), changes: self.changes.clone() });
+        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.fingerprint.key(), changes: self.changes.clone() });
         let attempt = self.attempts(&mut lock, stay, allotment, site)?;
         self.publish(attempt, site.cache)
     }

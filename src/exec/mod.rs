@@ -10,9 +10,11 @@ mod command;
 mod guard;
 mod publish;
 mod scheduler;
+mod stop;
 mod worker;
 
 pub use command::CommandError;
 pub use guard::guard;
 pub use scheduler::{ExecError, Outside, RunOptions, run};
+pub use stop::Stop;
 pub use worker::{WorkerError, worker_hello};

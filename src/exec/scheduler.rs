@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, Scope};
 use std::time::Instant;
@@ -22,6 +22,7 @@ use crate::event::{RunEvent, RunOutcome, StageResult, StartingPoint};
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
 use crate::exec::command::CommandError;
+use crate::exec::stop::Stop;
 use crate::exec::worker::WorkerError;
 use crate::key::{ActionKey, Change, StageId, StagePath};
 use crate::manifest::PipelineStage;
@@ -73,7 +74,7 @@ pub enum ExecError {
 /// Where a run reports, and whether it should stop.
 pub struct Outside<'a> {
     pub emit: &'a mut dyn FnMut(RunEvent),
-    pub cancelled: &'a AtomicBool,
+    pub stop: &'a Stop,
 }
 
 /// A result, and the inputs that changed while it was made; `None` if it was not made here.
@@ -109,7 +110,7 @@ pub fn run(
     let mut schedule = Schedule::new(plans, cache, project, options);
     let (messages, inbox) = channel();
     let listener = Listener { stay: &stay, inbox };
-    let site = Site { cache, cancelled: outside.cancelled, messages, cpus: schedule.capacity.cpus() };
+    let site = Site { cache, cancelled: outside.stop.cancelled(), messages, cpus: schedule.capacity.cpus() };
     thread::scope(|scope| schedule.go(scope, &site, &listener, outside))?;
     cache.memo().save()?;
     let outcome = schedule.outcome;
@@ -232,7 +233,7 @@ impl<'a> Schedule<'a> {
     fn advance(&mut self, id: NodeId, site: &Site<'a>, outside: &mut Outside<'_>) -> Option<(Box<Action<'a>>, Allotment)> {
         let Node { variant, stage, life: Life::Waiting } = self.nodes[id] else { return None };
         let blocked = self.upstream(id).find(|(_, life)| matches!(life, Life::Lost)).map(|(needed, _)| needed.clone());
-        let stopped = self.outcome == RunOutcome::Interrupted || (self.variants[variant].failed && !self.options.keep_going);
+        let stopped = self.outcome >= RunOutcome::Superseded || (self.variants[variant].failed && !self.options.keep_going);
         if blocked.is_some() || stopped {
             self.nodes[id].life = Life::Lost;
             (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: blocked });
@@ -241,8 +242,15 @@ impl<'a> Schedule<'a> {
         if self.upstream(id).any(|(_, life)| !matches!(life, Life::Done)) {
             return None;
         }
-        let next = match site.cancelled.load(Ordering::Relaxed) {
+        let (cancelled, superseded) = (site.cancelled.load(Ordering::SeqCst), outside.stop.is_superseded());
+        let next = match cancelled || superseded {
             true if self.is_running() => return None,
+            true if superseded => {
+                self.nodes[id].life = Life::Lost;
+                self.outcome = self.outcome.max(RunOutcome::Superseded);
+                (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: None });
+                return None;
+            }
             true => Err(StageError::Interrupted.into()),
             false => self.next(id, site.cache),
         };
@@ -349,8 +357,14 @@ impl<'a> Schedule<'a> {
     fn lose(&mut self, id: NodeId, error: &ExecError, training: Option<StartingPoint>, outside: &mut Outside<'_>) {
         self.nodes[id].life = Life::Lost;
         self.variants[self.nodes[id].variant].failed = true;
-        self.outcome = self.outcome.max(if error.is_interruption() { RunOutcome::Interrupted } else { RunOutcome::Failed });
-        (outside.emit)(RunEvent::StageFailed { stage: self.path(id), error: error.to_string(), training });
+        let stage = self.path(id);
+        let (outcome, event) = match (error.is_interruption(), outside.stop.is_superseded()) {
+            (true, true) => (RunOutcome::Superseded, RunEvent::StageSuperseded { stage, training }),
+            (true, false) => (RunOutcome::Interrupted, RunEvent::StageFailed { stage, error: error.to_string(), training }),
+            (false, _) => (RunOutcome::Failed, RunEvent::StageFailed { stage, error: error.to_string(), training }),
+        };
+        self.outcome = self.outcome.max(outcome);
+        (outside.emit)(event);
     }
 
     fn place_outputs(&self, id: NodeId, record: &ActionRecord, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {

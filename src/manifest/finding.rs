@@ -25,9 +25,7 @@ impl Family {
         for pipeline in &self.variants {
             found.add(findings.iter().filter_map(|finding| diagnostic(pipeline, finding)).collect(), pipeline.variant.as_ref());
         }
-        let stages = self.variants.iter().flat_map(|pipeline| &pipeline.stages);
-        let sources = stages.filter_map(|stage| stage.written.sources()).next().cloned();
-        ManifestErrors::new(found.diagnostics().collect(), sources.unwrap_or_default())
+        ManifestErrors::new(found.diagnostics().collect(), self.sources().cloned().unwrap_or_default())
     }
 }
 

@@ -1,8 +1,10 @@
 //! The resolved manifest: every reference leads to an output of the right type, every path is absolute.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::source::Sources;
 use crate::key::{StageId, StagePath, VariantName};
 use crate::manifest::Written;
 use crate::stage::{Execution, StageSpec};
@@ -73,6 +75,19 @@ pub enum PipelineInputSource {
     ImageFolder(PathBuf),
     /// A folder with files of any kind from outside, absolute.
     Folder(PathBuf),
+}
+
+impl Family {
+    /// The files that it was read from, absolute, with the text that was read: the manifest, those that it extends, and the chosen
+    /// profile's.
+    pub fn texts(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.sources().into_iter().flat_map(|sources| sources.files())
+    }
+
+    /// The texts that the places in it are of; none without a stage.
+    pub(super) fn sources(&self) -> Option<&Arc<Sources>> {
+        self.variants.iter().flat_map(|pipeline| &pipeline.stages).find_map(|stage| stage.written.sources())
+    }
 }
 
 impl Pipeline {

@@ -73,6 +73,11 @@ impl Sources {
         self.sources.iter().position(|source| source.file.as_ref() == Some(&file)).map(SourceId)
     }
 
+    /// Every file with its text.
+    pub fn files(&self) -> impl Iterator<Item = (&Path, &str)> {
+        self.sources.iter().filter_map(|source| Some((source.file.as_deref()?, source.text.as_str())))
+    }
+
     /// The absolute path without `.` and `..`.
     pub fn absolute(&self, path: &Path) -> PathBuf {
         normalize(&self.current_dir.join(path))

@@ -1,6 +1,6 @@
 //! What a run would do with every stage, as far as can be known before it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -70,6 +70,25 @@ pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, Plan
         }
     }
     Ok(forecasts)
+}
+
+/// The keys of all actions that a run of the plans would ask for now, whether their results are there or not. Those of stages whose
+/// inputs are still to be made are not known.
+pub fn wanted_keys(plans: &[Plan<'_>], cache: &Cache) -> Result<BTreeSet<ActionKey>, PlanError> {
+    let _stay = cache.stay()?;
+    let mut keys = BTreeSet::new();
+    for plan in plans {
+        let mut results = BTreeMap::new();
+        for stage in plan.stages() {
+            let Some(inputs) = gather(stage, &results, cache)? else { continue };
+            let fingerprint = fingerprint(stage, &inputs)?;
+            keys.insert(fingerprint.key());
+            if let Decision::Hit(record) = decide(stage, &fingerprint, &inputs, None, cache)? {
+                results.insert(stage.id.clone(), *record);
+            }
+        }
+    }
+    Ok(keys)
 }
 
 struct VariantForecast<'a> {

@@ -16,7 +16,7 @@ mod trajectory;
 pub use decide::{Decision, decide, fingerprint};
 pub use draw::{GraphFormat, draw};
 pub use estimate::Experience;
-pub use forecast::{Forecast, Outlook, forecast};
+pub use forecast::{Forecast, Outlook, forecast, wanted_keys};
 pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather};
 pub use reuse::ReusableRows;

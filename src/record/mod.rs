@@ -130,6 +130,8 @@ pub enum StageState {
     /// Finished, but an input changed meanwhile, so that the result was not cached.
     Unpublished,
     Failed,
+    /// Stopped, because a change had made moot what it was to give.
+    Superseded,
     /// Not looked at, because an earlier stage did not finish or the run was stopped.
     NotRun,
 }
@@ -160,8 +162,13 @@ impl RunRecord {
                 self.outcome = Some(*outcome);
                 self.seconds = *seconds;
             }
-            RunEvent::StageWaiting { .. } => {}
-            RunEvent::StageStarted { stage, changes } => {
+            RunEvent::StageWaiting { .. }
+            | RunEvent::Watching(_)
+            | RunEvent::Changed { .. }
+            | RunEvent::RunSuperseded { .. }
+            | RunEvent::Unrunnable { .. }
+            | RunEvent::Polling { .. } => {}
+            RunEvent::StageStarted { stage, changes, .. } => {
                 self.with(stage, |record| {
                     record.state = StageState::Running;
                     record.changes.clone_from(changes);
@@ -180,6 +187,12 @@ impl RunRecord {
                     record.training = *training;
                 });
             }
+            RunEvent::StageSuperseded { stage, training } => {
+                self.with(stage, |record| {
+                    record.state = StageState::Superseded;
+                    record.training = *training;
+                });
+            }
             RunEvent::StageNotRun { stage, .. } => self.with(stage, |record| record.state = StageState::NotRun),
         }
     }
@@ -192,7 +205,7 @@ impl RunRecord {
                 StageState::Finished | StageState::Unpublished => &mut tally.ran,
                 StageState::Reused => &mut tally.reused,
                 StageState::Failed => &mut tally.failed,
-                StageState::Pending | StageState::Running | StageState::NotRun => &mut tally.not_run,
+                StageState::Pending | StageState::Running | StageState::Superseded | StageState::NotRun => &mut tally.not_run,
             };
             *count += 1;
         }

@@ -102,8 +102,8 @@ impl Reporter for Bars {
                 self.begin(stage);
             }
             RunEvent::StageFinished(result) | RunEvent::StageReused(result) => self.end(&result.stage),
-            RunEvent::StageFailed { stage, .. } => self.end(stage),
-            RunEvent::RunStarted { .. } | RunEvent::StageNotRun { .. } | RunEvent::RunFinished { .. } => {}
+            RunEvent::StageFailed { stage, .. } | RunEvent::StageSuperseded { stage, .. } => self.end(stage),
+            _ => {}
         }
         if let Some(line) = phrase::ending(event) {
             self.say(&line);

@@ -1,6 +1,6 @@
 //! Numbers, times and events as people read them.
 
-use crate::event::{EpochMetrics, RowCounts, RunEvent, RunOutcome, StageResult};
+use crate::event::{EpochMetrics, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageResult};
 
 /// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn seconds(seconds: f64) -> String {
@@ -79,7 +79,7 @@ pub(super) fn epoch(metrics: &EpochMetrics) -> String {
     line + &format!("  lr {learning_rate:e}  {images_per_second:.0} images/s")
 }
 
-/// The line with which a stage or a run ends; `None` for other events.
+/// The line with which a stage or a run ends, or that is told between runs; `None` for other events.
 pub(super) fn ending(event: &RunEvent) -> Option<String> {
     Some(match event {
         RunEvent::StageReused(result) => format!("{}  reused{}", result.stage, metrics(result)),
@@ -88,11 +88,49 @@ pub(super) fn ending(event: &RunEvent) -> Option<String> {
             format!("{}  done in {}{rows}{}", result.stage, seconds(result.seconds), metrics(result))
         }
         RunEvent::StageFailed { stage, error, .. } => format!("{stage}  failed: {error}"),
+        RunEvent::StageSuperseded { stage, training } => {
+            let point = training.map(|point| format!("; it {point} if it is again")).unwrap_or_default();
+            format!("{stage}  stopped: it is no longer wanted{point}")
+        }
         RunEvent::StageNotRun { stage, needs: Some(needs) } => format!("{stage}  not run: it needs {needs}"),
         RunEvent::StageNotRun { stage, needs: None } => format!("{stage}  not run"),
         RunEvent::RunFinished { outcome, seconds: time } => format!("{} in {}", outcome_word(*outcome), seconds(*time)),
+        RunEvent::Watching(counts) => format!("watching {}; Ctrl-C ends", watched(*counts)),
+        RunEvent::Changed { changes } if changes.is_empty() => "touched, but with the same content as before".to_owned(),
+        RunEvent::Changed { changes } => changes.iter().map(source_change).collect::<Vec<_>>().join("; "),
+        RunEvent::RunSuperseded { wanted, moot } if moot.is_empty() && wanted.is_empty() => "the next run takes it up".to_owned(),
+        RunEvent::RunSuperseded { wanted, moot } if moot.is_empty() => {
+            format!("still wanted: {}; the next run comes after it", list(wanted))
+        }
+        RunEvent::RunSuperseded { moot, .. } => format!("no longer wanted: {}", list(moot)),
+        RunEvent::Unrunnable { problem } => format!("{problem}\nwaiting until that is mended; Ctrl-C ends"),
+        RunEvent::Polling { reason } => format!("looking for changes again and again, because {reason}"),
         _ => return None,
     })
+}
+
+/// `3 manifests, 1 file and 1 folder (3,000 files)`.
+fn watched(counts: SourceCounts) -> String {
+    let SourceCounts { manifests, files, folders, files_in_folders } = counts;
+    let named = |count: u64, name: &str| (count > 0).then(|| counted(count, name));
+    let folders = named(folders, "folder").map(|folders| format!("{folders} ({})", counted(files_in_folders, "file")));
+    list(&[named(manifests, "manifest"), named(files, "file"), folders].into_iter().flatten().collect::<Vec<_>>())
+}
+
+/// `changed: fruit.yaml`, `30 files added in photos/`.
+fn source_change(change: &SourceChange) -> String {
+    let how = match change.how {
+        SourceChangeKind::Added => "added",
+        SourceChangeKind::Removed => "removed",
+        SourceChangeKind::Changed => "changed",
+    };
+    let path = change.path.display();
+    if change.files == 1 { format!("{how}: {path}") } else { format!("{} {how} in {path}/", counted(change.files, "file")) }
+}
+
+/// `1 file`, `3,000 files`.
+fn counted(count: u64, name: &str) -> String {
+    format!("{} {name}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// What to know of a result beyond its numbers, one line each.
@@ -112,6 +150,7 @@ fn outcome_word(outcome: RunOutcome) -> &'static str {
     match outcome {
         RunOutcome::Succeeded => "finished",
         RunOutcome::Failed => "failed",
+        RunOutcome::Superseded => "ended early",
         RunOutcome::Interrupted => "interrupted",
     }
 }

@@ -62,6 +62,7 @@ fn state_words(stage: &StageRecord) -> String {
         StageState::Finished => "ran",
         StageState::Unpublished => "ran, not cached",
         StageState::Failed => "failed",
+        StageState::Superseded => "stopped",
     };
     let state = match stage.output.skipped.len() {
         0 => state.to_owned(),

@@ -14,7 +14,7 @@ pub fn write_way_on(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     let advice = match record.outcome {
         Some(RunOutcome::Interrupted) => "to go on, run the same command again",
         Some(RunOutcome::Failed) => "once the cause is mended, the same command goes on from there",
-        Some(RunOutcome::Succeeded) | None => return Ok(()),
+        Some(RunOutcome::Succeeded | RunOutcome::Superseded) | None => return Ok(()),
     };
     let kept = [kept(record), starting_points(record)].into_iter().flatten().collect::<Vec<_>>().join("; ");
     if !kept.is_empty() {

@@ -28,3 +28,4 @@ mod training;
 #[cfg(feature = "torch")]
 mod trajectory;
 mod variants;
+mod watch;

@@ -1,9 +1,10 @@
 //! `packtrain run`.
 
+mod watch;
+
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 
@@ -13,7 +14,7 @@ use crate::cli::name::LabelArgs;
 use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
 use crate::cli::{ExitCode, Global, completions, plan, provenance};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
-use crate::exec::{self, Outside, RunOptions};
+use crate::exec::{self, Outside, RunOptions, Stop};
 use crate::key::StageId;
 use crate::manifest::PipelineStage;
 use crate::plan::Plan;
@@ -45,6 +46,9 @@ pub(super) struct RunArgs {
     /// Only say what would run
     #[arg(long)]
     dry_run: bool,
+    /// Run again whenever a manifest or an input file changes, until Ctrl-C; what a change makes moot is stopped
+    #[arg(short, long, conflicts_with_all = ["dry_run", "name"])]
+    watch: bool,
     /// Print every event as a line of JSON
     #[arg(long)]
     json: bool,
@@ -58,23 +62,26 @@ struct Prepared {
 }
 
 pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandError> {
+    if args.watch {
+        return watch::run(args, global);
+    }
     let prepared = args.prepare(global)?;
     let plans = args.selection.plans(&prepared.loaded)?;
     args.labels.check(&prepared.cache)?;
     if args.dry_run {
         return plan::print(&plans, &prepared.cache, args.json);
     }
-    let cancelled = cancelled_by_signal()?;
+    let stop = stop_by_signal()?;
     let mut reporter = args.reporter();
     let mut record =
-        execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), cancelled: &cancelled })?;
+        execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), stop: &stop })?;
     args.labels.write(&mut record, &prepared.cache)?;
     if !args.json {
         write_summary(&record, &mut io::stdout().lock())?;
         write_way_on(&record, &mut io::stderr().lock())?;
     }
     Ok(match record.outcome {
-        Some(RunOutcome::Succeeded) | None => ExitCode::Success,
+        Some(RunOutcome::Succeeded | RunOutcome::Superseded) | None => ExitCode::Success,
         Some(RunOutcome::Failed) => ExitCode::StageFailed,
         Some(RunOutcome::Interrupted) => ExitCode::Interrupted,
     })
@@ -94,7 +101,7 @@ impl RunArgs {
         Ok(Prepared { cache: loaded.cache()?, loaded, options })
     }
 
-    fn reporter(&self) -> Box<dyn Reporter> {
+    fn reporter(&self) -> Box<dyn Reporter + Send> {
         match () {
             () if self.json => Box::new(JsonLines::new(io::stdout())),
             () if io::stderr().is_terminal() => Box::new(Bars::new()),
@@ -107,7 +114,7 @@ impl RunArgs {
 fn execute(prepared: &Prepared, plans: &[Plan<'_>], command: &[String], outside: &mut Outside<'_>) -> Result<RunRecord, CommandError> {
     let Prepared { loaded: Loaded { family, project, .. }, cache, options } = prepared;
     let run = provenance::run_id();
-    let mut record = RunRecord::new(run.clone(), provenance::of(family, command)?);
+    let mut record = RunRecord::new(run.clone(), provenance::of(family, command));
     let mut hear = |event: RunEvent| {
         if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
             provenance::add_git(&mut record.provenance, &project.root);
@@ -117,7 +124,7 @@ fn execute(prepared: &Prepared, plans: &[Plan<'_>], command: &[String], outside:
     };
     let stages = plans.iter().flat_map(listed).collect();
     hear(RunEvent::RunStarted { run, pipeline: family.name.clone(), command: command.to_owned(), stages });
-    exec::run(plans, project, cache, options, &mut Outside { emit: &mut hear, cancelled: outside.cancelled })?;
+    exec::run(plans, project, cache, options, &mut Outside { emit: &mut hear, stop: outside.stop })?;
     Ok(record)
 }
 
@@ -127,14 +134,14 @@ fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {
 }
 
 /// The first Ctrl-C asks the run to stop; a second one ends the program at once.
-fn cancelled_by_signal() -> Result<Arc<AtomicBool>, CommandError> {
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&cancelled);
+fn stop_by_signal() -> Result<Arc<Stop>, CommandError> {
+    let stop = Arc::new(Stop::default());
+    let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
+        if asked.interrupt() {
             #[expect(clippy::disallowed_methods, reason = "who presses twice does not want to wait for destructors")]
             std::process::exit(i32::from(ExitCode::Interrupted as u8));
         }
     })?;
-    Ok(cancelled)
+    Ok(stop)
 }

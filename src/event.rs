@@ -96,6 +96,10 @@ pub struct StageOutput {
     /// The version of libtorch, where a worker ran.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub libtorch: Option<String>,
+    /// What decides the last bits of what a network gave: libtorch's version, the processor's model, the number of threads.
+    /// Rows are only put beside rows of the same arithmetic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arithmetic: Option<String>,
 }
 
 /// An image that was left out.

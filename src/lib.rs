@@ -33,7 +33,7 @@
 //! | `.packtrain/index` | [`cache::Memo`] |
 //! | `.packtrain/work/…` | [`cache::ActionLock`], [`cache::Pins`] |
 //! | `.packtrain/lock` | [`cache::Stay`] |
-//! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive |
+//! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |

@@ -10,7 +10,7 @@ use crate::event::StageEvent;
 use crate::stage::{StageJob, StageOutput};
 
 /// Raised when a message changes so that the other side would misread it.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// What the coordinator writes.
 #[derive(Debug, Clone, Serialize, Deserialize)]

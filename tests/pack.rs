@@ -55,6 +55,7 @@ impl Workplace {
             device: Device::Auto,
             threads: None,
             resume: None,
+            packed_rows: Default::default(),
             earlier: Vec::new(),
         };
         let mut emit = |event| events.push(event);
@@ -239,6 +240,7 @@ fn a_stage_stops_when_it_is_asked_to() {
         device: Device::Auto,
         threads: None,
         resume: None,
+        packed_rows: Default::default(),
         earlier: Vec::new(),
     };
     let result = run(&job, &mut StageContext { emit: &mut |_| (), cancelled: &AtomicBool::new(true), deadline: None });

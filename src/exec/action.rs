@@ -17,7 +17,7 @@ use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::{command, worker};
 use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
-use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, decide};
+use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, RowImages, decide};
 use crate::stage::{self, EarlierRows, StageContext, StageError, StageJob, StageSpec, TimeLimit};
 
 /// How long a stage that failed is left alone before it is tried again.
@@ -116,7 +116,8 @@ impl Action<'_> {
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
     fn attempt(&self, out: &Path, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Attempt, ExecError> {
         let mut checkpoints = Checkpointing::of(self.stage, &self.fingerprint, site.cache)?;
-        let (earlier, holders) = self.reusable_rows(site.cache)?;
+        let images = RowImages::of(self.stage, &self.inputs, site.cache)?;
+        let (earlier, holders) = self.reusable_rows(&images, site.cache)?;
         let job = StageJob {
             stage: self.stage.id.clone(),
             spec: self.stage.spec.clone(),
@@ -126,6 +127,7 @@ impl Action<'_> {
             device: allotment.device,
             threads: (allotment.cpus < site.cpus).then_some(allotment.cpus),
             resume: checkpoints.as_ref().and_then(Checkpointing::resume),
+            packed_rows: images.into_packed(),
             earlier,
         };
         let states = checkpoints.as_ref().map(|checkpoints| checkpoints.states().to_vec()).unwrap_or_default();
@@ -153,11 +155,11 @@ impl Action<'_> {
     }
 
     /// Rows to be copied and the results that hold them. A stage that is forced to run makes everything anew.
-    fn reusable_rows(&self, cache: &Cache) -> Result<(Vec<EarlierRows>, Vec<ActionRecord>), ExecError> {
+    fn reusable_rows(&self, images: &RowImages, cache: &Cache) -> Result<(Vec<EarlierRows>, Vec<ActionRecord>), ExecError> {
         if self.changes == [Change::Forced] {
             return Ok(Default::default());
         }
-        let found = ReusableRows::find(self.stage, &self.fingerprint, &self.inputs, &Experience::new(cache))?;
+        let found = ReusableRows::find(self.stage, &self.fingerprint, images, &Experience::new(cache))?;
         Ok(found.map(|rows| (rows.earlier, rows.records)).unwrap_or_default())
     }
 

@@ -11,7 +11,7 @@ use crate::manifest::PipelineStage;
 use crate::plan::estimate::Task;
 use crate::plan::graph::upstream;
 use crate::plan::identity::identities;
-use crate::plan::{Decision, Experience, Plan, PlanError, ReusableRows, TrainingStart, Trajectory, decide, fingerprint, gather};
+use crate::plan::{Decision, Experience, Plan, PlanError, ReusableRows, RowImages, TrainingStart, Trajectory, decide, fingerprint, gather};
 
 /// What a run would do with one stage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -113,7 +113,8 @@ impl VariantForecast<'_> {
             Decision::Run(changes) => {
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
-                let rows = ReusableRows::find(stage, &fingerprint, &inputs, self.experience)?.map(|rows| rows.counts);
+                let images = RowImages::of(stage, &inputs, self.cache)?;
+                let rows = ReusableRows::find(stage, &fingerprint, &images, self.experience)?.map(|rows| rows.counts);
                 let epochs = training.as_ref().map_or(0, |training: &TrainingStart| training.point.epochs - training.point.after_epoch);
                 let task = Task { fingerprint: &fingerprint, amount: inputs.amount(stage), rows, epochs };
                 let seconds = self.experience.seconds(&task, earlier.as_ref())?;

@@ -10,6 +10,7 @@ mod graph;
 mod identity;
 mod inputs;
 mod reuse;
+mod row_images;
 mod selection;
 mod trajectory;
 
@@ -20,5 +21,6 @@ pub use forecast::{Forecast, Outlook, forecast, wanted_keys};
 pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather};
 pub use reuse::ReusableRows;
+pub use row_images::RowImages;
 pub use selection::Selection;
 pub use trajectory::{RateChange, TrainingStart, Trajectory};

@@ -1,15 +1,19 @@
 //! Which rows a stage need not make again, because earlier results hold them.
 //!
 //! A row is known by the digest of the image that it was made of. Every earlier result counts whose kind, version and row-deciding
-//! parameters are the same, whatever pipeline it was made for; its labels, its split and the names of its images do not matter.
+//! parameters and inputs are the same, whatever pipeline it was made for; its labels, its split and the names of its images do not
+//! matter.
+//!
+//! What a network gives has other last bits on another processor. Which one a stage gets is known for certain only when its worker
+//! runs, so that rows are looked for among the results of every arithmetic on its own, and the worker takes those of its own.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::cache::{ActionRecord, Cache, CacheError, ObjectState, StoredFile};
 use crate::event::RowCounts;
 use crate::key::{Change, Digest, Fingerprint};
 use crate::manifest::PipelineStage;
-use crate::plan::{Experience, GatheredInputs};
+use crate::plan::{Experience, RowImages};
 use crate::stage::{EarlierRows, RowSources};
 
 /// Rows that a stage may copy.
@@ -19,13 +23,14 @@ pub struct ReusableRows {
     pub earlier: Vec<EarlierRows>,
     /// The results that hold them.
     pub records: Vec<ActionRecord>,
-    /// Of all rows; an image that turns out to be unreadable counts as one to be made.
+    /// Of all rows, if the arithmetic is that of the latest result; an image that turns out to be unreadable counts as one to be made.
     pub counts: RowCounts,
 }
 
-/// Takes rows from one earlier result after another.
+/// Takes rows from one earlier result after another, all of one arithmetic.
 struct Search<'a> {
     cache: &'a Cache,
+    arithmetic: Option<&'a str>,
     /// The images that no result was found to hold so far.
     missing: BTreeSet<Digest>,
     earlier: Vec<EarlierRows>,
@@ -36,25 +41,30 @@ impl ReusableRows {
     pub fn find(
         stage: &PipelineStage,
         fingerprint: &Fingerprint,
-        inputs: &GatheredInputs,
+        images: &RowImages,
         experience: &Experience<'_>,
     ) -> Result<Option<ReusableRows>, CacheError> {
         let Some(beside) = stage.spec.parameters_beside_rows() else { return Ok(None) };
-        let images = || inputs.listings.values().flat_map(|listing| listing.files()).map(|file| file.digest);
-        let mut search = Search { cache: experience.cache(), missing: images().collect(), earlier: Vec::new() };
         let makes_same = |record: &&ActionRecord| makes_same_rows(&fingerprint.changes_from(&record.fingerprint), beside);
         let mut candidates: Vec<&ActionRecord> = experience.records()?.iter().filter(makes_same).collect();
         // Whichever is asked first, the rows are the same; the newest likely has most of them.
         candidates.sort_by(|a, b| b.provenance.finished.cmp(&a.provenance.finished));
+        let all: BTreeSet<Digest> = images.all().collect();
+        let mut searches: BTreeMap<Option<&str>, Search<'_>> = BTreeMap::new();
         let mut records = Vec::new();
-        for record in candidates {
-            if search.take_from(record)? {
-                records.push(record.clone());
+        for record in &candidates {
+            let arithmetic = record.result.arithmetic.as_deref();
+            let search = || Search { cache: experience.cache(), arithmetic, missing: all.clone(), earlier: Vec::new() };
+            if searches.entry(arithmetic).or_insert_with(search).take_from(record)? {
+                records.push((*record).clone());
             }
         }
-        let made = images().filter(|image| search.missing.contains(image)).count() as u64;
-        let counts = RowCounts { reused: images().count() as u64 - made, made };
-        Ok(Some(ReusableRows { earlier: search.earlier, records, counts }))
+        let latest = candidates.first().and_then(|record| searches.get(&record.result.arithmetic.as_deref()));
+        let missing = latest.map_or(&all, |search| &search.missing);
+        let made = images.all().filter(|image| missing.contains(image)).count() as u64;
+        let counts = RowCounts { reused: images.all().count() as u64 - made, made };
+        let earlier = searches.into_values().flat_map(|search| search.earlier).collect();
+        Ok(Some(ReusableRows { earlier, records, counts }))
     }
 }
 
@@ -71,7 +81,8 @@ impl Search<'_> {
             }
             let taken = sources.into_iter().enumerate().filter(|(_, image)| self.missing.remove(image));
             let rows = taken.map(|(row, image)| (image, row)).collect();
-            self.earlier.push(EarlierRows { file: self.cache.store().path(digest), rows });
+            let arithmetic = self.arithmetic.map(str::to_owned);
+            self.earlier.push(EarlierRows { file: self.cache.store().path(digest), arithmetic, rows });
         }
         Ok(self.missing.len() < before)
     }
@@ -79,9 +90,11 @@ impl Search<'_> {
 
 /// Whether a row means the same in two results with these differences.
 fn makes_same_rows(changes: &[Change], beside: &[&str]) -> bool {
+    let is_beside = |name: &str| name.split('.').next().is_some_and(|name| beside.contains(&name));
     changes.iter().all(|change| match change {
-        Change::Parameter { path, .. } => path.split('.').next().is_some_and(|name| beside.contains(&name)),
-        Change::Input { .. } | Change::Files { .. } | Change::Images { .. } | Change::Seed { .. } => true,
+        Change::Parameter { path: name, .. } | Change::Input { name, .. } => is_beside(name),
+        Change::Files { name, .. } | Change::Images { name, .. } => is_beside(name),
+        Change::Seed { .. } => true,
         Change::NeverRan | Change::Forced | Change::Lost { .. } | Change::Kind { .. } | Change::Version { .. } => false,
     })
 }

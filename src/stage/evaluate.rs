@@ -113,6 +113,7 @@ mod tests {
             device: Device::Cpu,
             threads: None,
             resume: None,
+            packed_rows: Default::default(),
             earlier: Vec::new(),
         };
         let (mut events, cancelled) = (Vec::new(), AtomicBool::new(false));

@@ -34,7 +34,7 @@ pub struct ExtractFeatures {
     /// How pixels are normalised for `weights`; a `model` knows its own.
     #[serde(default)]
     pub normalize: Normalize,
-    /// Images per forward pass.
+    /// Images per forward pass. It decides the last digits of the features.
     #[serde(default = "ExtractFeatures::default_batch")]
     #[schemars(range(min = 1))]
     pub batch: u32,
@@ -116,6 +116,9 @@ const OUTPUTS: [OutputDecl; 4] = [
 ];
 
 impl ExtractFeatures {
+    /// `batch` is not among them: libtorch chooses its algorithms by the size of a batch, and each rounds otherwise.
+    pub(super) const BESIDE_ROWS: &[&str] = &["images", "train", "val", "test"];
+
     /// Every set of images to run over: the input's name and the name of the output that it becomes.
     pub fn sets(&self) -> Vec<(&'static str, Cow<'static, str>)> {
         self.image_inputs().into_iter().map(|(input, _, output)| (input, output.name)).collect()

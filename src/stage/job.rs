@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::artifact::ArtifactError;
 use crate::event::StageEvent;
 use crate::key::{SourceFile, StageId};
-use crate::stage::{EarlierRows, StageSpec};
+use crate::stage::{EarlierRows, RowSources, StageSpec};
 
 /// Everything that a stage needs to run. The worker reads it as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -32,7 +32,10 @@ pub struct StageJob {
     /// An earlier state to go on from: a checkpoint of the same trajectory.
     #[serde(default)]
     pub resume: Option<PathBuf>,
-    /// Earlier results to copy rows from. No image stands in two of them.
+    /// Of a kind that makes a row of every packed image, what the rows of its inputs are known by. Folders have digests of their own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packed_rows: BTreeMap<String, RowSources>,
+    /// Earlier results to copy rows from. No image stands in two of those that were made alike.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<EarlierRows>,
 }
@@ -105,6 +108,12 @@ impl StageJob {
             Some(JobInput::File(_)) => Err(StageError::Invalid(format!("the input `{name}` of {} is a file, not a folder", self.stage))),
             None => Err(StageError::Invalid(format!("stage {} was given no input `{name}`", self.stage))),
         }
+    }
+
+    /// What the rows of the packed images given as the input `name` are known by.
+    pub fn packed_rows(&self, name: &str) -> Result<&RowSources, StageError> {
+        let rows = self.packed_rows.get(name);
+        rows.ok_or_else(|| StageError::Invalid(format!("stage {} was not told what the rows of `{name}` are", self.stage)))
     }
 
     /// Where the output `name` is to be written.

@@ -106,7 +106,7 @@ impl StageSpec {
         match self {
             StageSpec::Pack(_) => 1,
             StageSpec::ComputeMean(_) => 1,
-            StageSpec::ExtractFeatures(_) => 1,
+            StageSpec::ExtractFeatures(_) => 2,
             StageSpec::Train(_) => 2,
             StageSpec::TrainLogistic(_) => 1,
             StageSpec::OversampleEval(_) => 2,
@@ -155,11 +155,12 @@ impl StageSpec {
         }
     }
 
-    /// For a kind whose every row is made of one image: the parameters that only decide which rows there are, in which order and
-    /// with which label. All others, and new ones until they are named here, decide what a row holds.
+    /// For a kind whose every row is made of one image: the parameters and inputs that only decide which rows there are, in which
+    /// order and with which label. All others, and new ones until they are named here, decide what a row holds.
     pub fn parameters_beside_rows(&self) -> Option<&'static [&'static str]> {
         match self {
             StageSpec::Pack(_) => Some(Pack::BESIDE_ROWS),
+            StageSpec::ExtractFeatures(_) => Some(ExtractFeatures::BESIDE_ROWS),
             _ => None,
         }
     }

@@ -49,7 +49,7 @@ fn run(project: &Project) -> String {
     result
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in sorted(from) {
         let target = to.join(entry.file_name().unwrap());
@@ -62,18 +62,18 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// The path of an image relative to the project.
-fn image(project: &Project, class: usize, number: usize) -> String {
+pub fn image(project: &Project, class: usize, number: usize) -> String {
     let class = &sorted(&project.path("images"))[class];
     sorted(class)[number].strip_prefix(project.path("")).unwrap().to_str().unwrap().to_owned()
 }
 
 /// An image that is nowhere else in the project.
-fn write_new_image(project: &Project, path: &str, tint: u8) {
+pub fn write_new_image(project: &Project, path: &str, tint: u8) {
     let picture = packtrain::artifact::Picture { width: 40, height: 30, pixels: (0..3600).map(|at| (at % 251) as u8 ^ tint).collect() };
     fs::write(project.path(path), picture.encode_jpeg(90).unwrap()).unwrap();
 }
 
-fn rename(project: &Project, from: &str, to: &str) {
+pub fn rename(project: &Project, from: &str, to: &str) {
     fs::rename(project.path(from), project.path(to)).unwrap();
 }
 

@@ -15,6 +15,8 @@ mod gc;
 mod going_on;
 mod harness;
 mod incremental;
+#[cfg(feature = "torch")]
+mod incremental_features;
 mod new;
 mod profiles;
 mod readme;

@@ -131,6 +131,16 @@ impl ImageSource {
         samples.chunks(batch.max(1) as usize).map(<[Sample]>::to_vec).collect()
     }
 
+    /// One sample of each of some images, in this order, in batches of exactly `batch`: the last image is repeated as often as the
+    /// last batch needs.
+    pub fn full_batches(&self, view: View, images: &[usize], batch: u32) -> Vec<Vec<Sample>> {
+        let batch = batch.max(1) as usize;
+        let sample = |image: usize| Sample { image, view, warp: None, mirrored: false };
+        let filled = images.iter().chain(images.last().into_iter().cycle()).take(images.len().next_multiple_of(batch));
+        let samples: Vec<_> = filled.map(|image| sample(*image)).collect();
+        samples.chunks(batch).map(<[Sample]>::to_vec).collect()
+    }
+
     /// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last.
     pub fn for_each(
         &self,

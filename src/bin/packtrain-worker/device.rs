@@ -1,8 +1,10 @@
 //! Where networks run. The program links the CPU part of libtorch alone; the CUDA part is opened here, at run time, where it is
 //! installed and there is a driver for it, and set to compute the same bits every time.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::ffi::c_void;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
@@ -51,6 +53,45 @@ pub fn name(device: tch::Device) -> String {
     match device {
         tch::Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),
+    }
+}
+
+/// What decides the last bits of what a network gives: libtorch's version, and the processor that it chooses its algorithms for. On
+/// the CPU that is the model with its widest vectors, and the number of threads, among which long sums are divided; on a card its
+/// model. Which of several equal cards it is does not matter, nor which machine. `None` if the processor has no known name.
+pub fn arithmetic(device: tch::Device) -> Option<String> {
+    let processor = match device {
+        tch::Device::Cuda(index) => card(index)?,
+        _ => format!("{} with {} threads", cpu()?, tch::get_num_threads()),
+    };
+    Some(format!("libtorch {} on {processor}", env!("PACKTRAIN_LIBTORCH_VERSION")))
+}
+
+/// The model of the CPU, such as `AMD EPYC 9554 64-Core Processor 25 17 avx512f`: name, family, model, widest vectors.
+fn cpu() -> Option<String> {
+    let text = fs::read_to_string("/proc/cpuinfo").ok()?;
+    let field = |names: [&str; 2]| {
+        let fields = text.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| (name.trim(), value.trim()));
+        fields.into_iter().find(|(name, _)| names.contains(name)).map(|(_, value)| value)
+    };
+    // ARM tells numbers of the design. The names of virtual CPUs say too little, so that numbers follow them.
+    let design = [field(["model name", "CPU implementer"])?, field(["cpu family", "CPU architecture"])?, field(["model", "CPU part"])?];
+    let has = |vectors: &&str| field(["flags", "Features"]).is_some_and(|flags| flags.split_whitespace().any(|flag| flag == *vectors));
+    let widest = ["avx512f", "avx2", "avx", "sve", "asimd"].iter().find(|vectors| has(vectors)).copied().unwrap_or("no vectors");
+    Some(format!("{} {widest}", design.join(" ")))
+}
+
+/// The model of a card, as the driver tells. Where cards differ, which one it is too: the driver lists them in another order than
+/// CUDA does.
+fn card(index: usize) -> Option<String> {
+    let folders = fs::read_dir("/proc/driver/nvidia/gpus").ok()?.filter_map(Result::ok);
+    let texts = folders.filter_map(|folder| fs::read_to_string(folder.path().join("information")).ok());
+    let model = |text: String| Some(text.lines().find_map(|line| line.strip_prefix("Model:"))?.trim().to_owned());
+    let models: BTreeSet<String> = texts.filter_map(model).collect();
+    match models.len() {
+        0 => None,
+        1 => models.into_iter().next(),
+        _ => Some(format!("cuda:{index} of {}", models.into_iter().collect::<Vec<_>>().join(", "))),
     }
 }
 
@@ -114,6 +155,12 @@ mod tests {
         assert_eq!(choose(Device::Cpu).unwrap(), tch::Device::Cpu);
         let chosen = name(choose(Device::Auto).unwrap());
         assert!(available().contains(&chosen));
+    }
+
+    #[test]
+    fn the_arithmetic_of_the_cpu_is_known() {
+        let arithmetic = arithmetic(tch::Device::Cpu).unwrap();
+        assert!(arithmetic.starts_with("libtorch 2.11.0 on ") && arithmetic.ends_with(" threads"), "{arithmetic}");
     }
 
     #[test]

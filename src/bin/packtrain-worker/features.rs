@@ -1,12 +1,17 @@
 //! `extract-features`: what a network makes of images before its head.
+//!
+//! The features of an image have the same bits whatever other images are in its batch, as long as the batch has the same size:
+//! libtorch chooses its algorithms by that. So every batch is full, and features of earlier results stand beside new ones as if all
+//! had been computed together. A job that finds all of them does not read the network.
 
 use std::path::Path;
 
-use packtrain::artifact::{FeaturesWriter, ModelFile};
-use packtrain::stage::{EvalView, ExtractFeatures, PretrainedNetwork, StageContext, StageError, StageJob};
+use packtrain::artifact::{FeaturesWriter, ImagesFile, ModelFile};
+use packtrain::stage::{EvalView, ExtractFeatures, PretrainedNetwork, RowCounts, RowSources, StageContext, StageError, StageJob};
 use tch::Device;
 
 use crate::batches::{ImageSource, Normalization};
+use crate::earlier::EarlierFeatures;
 use crate::inference::Inference;
 use crate::net::FeatureNet;
 use crate::trained::TrainedNetwork;
@@ -18,25 +23,142 @@ struct Extractor {
     size: u32,
     view: EvalView,
     normalization: Normalization,
+    batch: u32,
+    device: Device,
 }
 
-/// Runs the stage.
-pub fn run(spec: &ExtractFeatures, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
-    let extractor = match (job.optional_file("model")?, spec.network) {
-        (Some(model), _) => trained(spec, model, device)?,
-        (None, Some(network)) => pretrained(spec, network, job.file("weights")?, device)?,
-        (None, None) => return Err(StageError::Invalid("give either `model`, or `network` with `weights`".into())),
+/// Numbers that are written at a time.
+const BLOCK: usize = 1 << 20;
+
+/// Runs the stage on a device with a certain [`arithmetic`](crate::device::arithmetic).
+pub fn run(
+    spec: &ExtractFeatures,
+    job: &StageJob,
+    device: Device,
+    arithmetic: Option<&str>,
+    context: &mut StageContext<'_>,
+) -> Result<RowCounts, StageError> {
+    let sets: Vec<Set<'_>> = spec.sets().into_iter().map(|(input, output)| Set::open(job, input, &output)).collect::<Result<_, _>>()?;
+    let earlier = EarlierFeatures::open(&job.earlier, arithmetic)?;
+    let all_known = sets.iter().all(|set| set.missing(&earlier).is_empty());
+    let (extractor, dimensions) = match earlier.dimensions() {
+        Some(dimensions) if all_known => (None, dimensions),
+        _ => {
+            let extractor = Extractor::load(spec, job, device)?;
+            let dimensions = extractor.net.dimensions();
+            (Some(extractor), dimensions)
+        }
     };
-    for (input, output) in spec.sets() {
-        let source = ImageSource::open(job.file(input)?, extractor.size, extractor.normalization.clone())?;
-        let plan = source.in_order(source.eval_view(extractor.view)?, spec.batch);
-        let mut writer = FeaturesWriter::create(&job.output(&output)?, extractor.net.dimensions(), source.images().rows())?;
-        let activity = format!("extracting {output}");
-        let inference = Inference { device, activity, forward: &|images| extractor.net.features(images) };
-        inference.run(&source, &plan, context, |features| Ok(writer.append(features)?))?;
-        writer.finish()?;
+    let mut counts = RowCounts::default();
+    for set in &sets {
+        let missing = set.missing(&earlier);
+        counts += RowCounts { reused: (set.images.0.len() - missing.len()) as u64, made: missing.len() as u64 };
+        let mut rows = Rows::create(set, dimensions, &earlier, job)?;
+        if let Some(extractor) = &extractor {
+            extractor.run(set, &missing, &mut rows, context)?;
+        }
+        rows.finish()?;
+        set.images.write(&job.row_sources(&set.output))?;
     }
-    Ok(())
+    Ok(counts)
+}
+
+/// Packed images whose features become an output.
+struct Set<'a> {
+    file: &'a Path,
+    output: String,
+    packed: ImagesFile,
+    /// What they are known by.
+    images: &'a RowSources,
+}
+
+impl Set<'_> {
+    fn open<'a>(job: &'a StageJob, input: &str, output: &str) -> Result<Set<'a>, StageError> {
+        let file = job.file(input)?;
+        let packed = ImagesFile::open(file)?;
+        let images = job.packed_rows(input)?;
+        if images.0.len() != packed.len() {
+            let reason = format!("it has {} images, not {} as was said", packed.len(), images.0.len());
+            return Err(StageError::Input { path: file.to_owned(), reason });
+        }
+        Ok(Set { file, output: output.to_owned(), packed, images })
+    }
+
+    /// The rows that are not known.
+    fn missing(&self, earlier: &EarlierFeatures) -> Vec<usize> {
+        let rows = self.images.0.iter().enumerate();
+        rows.filter(|(_, image)| earlier.row(image).is_none()).map(|(row, _)| row).collect()
+    }
+}
+
+/// An output that is written in order, known rows between those that are computed.
+struct Rows<'a> {
+    writer: FeaturesWriter,
+    block: Vec<f32>,
+    dimensions: usize,
+    images: &'a RowSources,
+    earlier: &'a EarlierFeatures,
+    next: usize,
+}
+
+impl Rows<'_> {
+    fn create<'a>(set: &'a Set<'_>, dimensions: usize, earlier: &'a EarlierFeatures, job: &StageJob) -> Result<Rows<'a>, StageError> {
+        let writer = FeaturesWriter::create(&job.output(&set.output)?, dimensions, set.packed.rows())?;
+        Ok(Rows { writer, block: Vec::new(), dimensions, images: set.images, earlier, next: 0 })
+    }
+
+    /// Adds a computed row, after those before it, which are known.
+    fn push(&mut self, row: usize, features: &[f32]) -> Result<(), StageError> {
+        self.copy_until(row)?;
+        self.append(features)
+    }
+
+    fn copy_until(&mut self, row: usize) -> Result<(), StageError> {
+        let (images, earlier) = (self.images, self.earlier);
+        images.0[self.next..row].iter().filter_map(|image| earlier.row(image)).try_for_each(|features| self.append(features))
+    }
+
+    fn append(&mut self, features: &[f32]) -> Result<(), StageError> {
+        if features.len() != self.dimensions {
+            return Err(StageError::Invalid(format!("an earlier result has {} features, not {}", features.len(), self.dimensions)));
+        }
+        self.block.extend_from_slice(features);
+        self.next += 1;
+        if self.block.len() >= BLOCK {
+            self.writer.append(&self.block)?;
+            self.block.clear();
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<(), StageError> {
+        self.copy_until(self.images.0.len())?;
+        self.writer.append(&self.block)?;
+        Ok(self.writer.finish()?)
+    }
+}
+
+impl Extractor {
+    fn load(spec: &ExtractFeatures, job: &StageJob, device: Device) -> Result<Extractor, StageError> {
+        match (job.optional_file("model")?, spec.network) {
+            (Some(model), _) => trained(spec, model, device),
+            (None, Some(network)) => pretrained(spec, network, job.file("weights")?, device),
+            (None, None) => Err(StageError::Invalid("give either `model`, or `network` with `weights`".into())),
+        }
+    }
+
+    /// Computes some rows of a set.
+    fn run(&self, set: &Set<'_>, missing: &[usize], rows: &mut Rows<'_>, context: &mut StageContext<'_>) -> Result<(), StageError> {
+        let source = ImageSource::open(set.file, self.size, self.normalization.clone())?;
+        let plan = source.full_batches(source.eval_view(self.view)?, missing, self.batch);
+        let activity = format!("extracting {}", set.output);
+        let inference = Inference { device: self.device, activity, forward: &|images| self.net.features(images) };
+        let mut missing = missing.iter();
+        inference.run(&source, &plan, context, |features| {
+            // What fills the last batch comes after all rows.
+            features.chunks_exact(rows.dimensions).zip(missing.by_ref()).try_for_each(|(features, row)| rows.push(*row, features))
+        })
+    }
 }
 
 fn trained(spec: &ExtractFeatures, model: &Path, device: Device) -> Result<Extractor, StageError> {
@@ -46,6 +168,8 @@ fn trained(spec: &ExtractFeatures, model: &Path, device: Device) -> Result<Extra
         view: spec.view.unwrap_or(model.view),
         normalization: model.normalization(),
         net: FeatureNet::Classifier(model.net),
+        batch: spec.batch,
+        device,
     })
 }
 
@@ -59,7 +183,8 @@ fn pretrained(spec: &ExtractFeatures, network: PretrainedNetwork, path: &Path, d
         Some(normalization) => normalization,
         None => of_metadata(&file).map_err(invalid)?,
     };
-    Ok(Extractor { net, size: spec.size.unwrap_or(PretrainedNetwork::SIZE), view: spec.view.unwrap_or_default(), normalization })
+    let (size, view) = (spec.size.unwrap_or(PretrainedNetwork::SIZE), spec.view.unwrap_or_default());
+    Ok(Extractor { net, size, view, normalization, batch: spec.batch, device })
 }
 
 /// The normalisation that a weights file asks for: `scale` is `0-255` or `0-1`, `mean` and `std` are three numbers in the units

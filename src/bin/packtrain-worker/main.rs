@@ -5,6 +5,7 @@
 mod augment;
 mod batches;
 mod device;
+mod earlier;
 mod evaluate;
 mod features;
 #[cfg(test)]

@@ -118,16 +118,19 @@ fn run(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, St
     let device = device::choose(job.device)?;
     let name = device::name(device);
     context.emit(StageEvent::Note { message: format!("running on {name}") });
+    let mut output = StageOutput { device: Some(name), arithmetic: device::arithmetic(device), ..StageOutput::default() };
     match &job.spec {
         StageSpec::Train(spec) => train::run(spec, job, device, context)?,
-        StageSpec::ExtractFeatures(spec) => features::run(spec, job, device, context)?,
+        StageSpec::ExtractFeatures(spec) => {
+            output.rows = Some(features::run(spec, job, device, output.arithmetic.as_deref(), context)?);
+        }
         StageSpec::OversampleEval(spec) => evaluate::run_oversample(spec, job, device, context)?,
         StageSpec::Evaluate(spec) if spec.images.is_some() => evaluate::run(spec, job, device, context)?,
         StageSpec::Evaluate(_) | StageSpec::Pack(_) | StageSpec::ComputeMean(_) | StageSpec::TrainLogistic(_) | StageSpec::Command(_) => {
             return Err(StageError::Invalid(format!("stage {} needs no worker", job.stage)));
         }
     }
-    Ok(StageOutput { device: Some(name), ..StageOutput::default() })
+    Ok(output)
 }
 
 /// The message of a panic, without the C++ backtrace that libtorch adds.

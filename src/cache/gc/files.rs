@@ -40,7 +40,7 @@ pub(super) fn strays(cache: &Cache, too_old: &dyn Fn(Timestamp, Option<SignedDur
         let (Ok(metadata), Some(category)) = (entry.metadata(), category(cache, &entry)) else { continue };
         let is_swept = dead.iter().any(|path| entry.path().starts_with(path));
         let is_removed = match category {
-            Category::ArchiveListings => too_old(modified(&metadata), None),
+            Category::Listings => too_old(modified(&metadata), None),
             Category::Leftovers => !entry.path().starts_with(cache.work_folder()) && too_old(modified(&metadata), Some(TEMPORARY_AGE)),
             _ => false,
         };
@@ -72,7 +72,7 @@ fn category(cache: &Cache, entry: &DirEntry) -> Option<Category> {
         _ if entry.file_name().as_encoded_bytes().starts_with(b".tmp") => Some(Category::Leftovers),
         (Some("objects"), _) if cache.store.digest_at(entry.path()).is_some() => None,
         (Some("actions" | "checkpoints"), Some("json")) => None,
-        (Some("listings"), None) => Some(Category::ArchiveListings),
+        (Some("listings"), None) => Some(Category::Listings),
         (Some("runs"), Some("json")) => Some(Category::RunRecords),
         (Some("heads"), Some("json")) | (None, _) => Some(Category::Bookkeeping),
         _ => Some(Category::Leftovers),

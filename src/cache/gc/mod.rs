@@ -5,7 +5,7 @@
 //! | results | those that a head names, those that a run is using, and those of runs with a name; others until they have not been used for a while |
 //! | checkpoints | those that a kept training could go on from; others, of trainings without a result, for that while too |
 //! | objects | those that a kept result or checkpoint names |
-//! | listings of archives | for that while |
+//! | listings of archives and of packed images | for that while |
 //! | run records, heads, the memo | always |
 //!
 //! Only what a run can make again is removed. Of two that may go, the one that was not used for longer goes first if space is
@@ -63,7 +63,8 @@ pub enum Category {
     Checkpoints,
     /// Objects that nothing names.
     UnnamedObjects,
-    ArchiveListings,
+    /// What archives and packed images hold.
+    Listings,
     RunRecords,
     /// Heads, memo and lock.
     Bookkeeping,

@@ -56,7 +56,7 @@ fn words(category: Category) -> &'static str {
         Category::EarlierResults => "earlier results",
         Category::Checkpoints => "checkpoints",
         Category::UnnamedObjects => "objects without a record",
-        Category::ArchiveListings => "listings of archives",
+        Category::Listings => "listings of archives and packed images",
         Category::RunRecords => "run records",
         Category::Bookkeeping => "bookkeeping",
         Category::Leftovers => "scratch and temporary files",

@@ -25,7 +25,7 @@ impl EarlierImages {
     pub(super) fn open(earlier: &[EarlierRows], size: (usize, usize)) -> Result<EarlierImages, StageError> {
         let files: Vec<ImagesFile> = earlier.iter().map(|rows| ImagesFile::open(&rows.file)).collect::<Result<_, ArtifactError>>()?;
         let mut rows = HashMap::new();
-        for (place, (EarlierRows { file, rows: known }, images)) in earlier.iter().zip(&files).enumerate() {
+        for (place, (EarlierRows { file, rows: known, .. }, images)) in earlier.iter().zip(&files).enumerate() {
             if images.size() != size || known.values().any(|row| *row >= images.len()) {
                 return Err(StageError::Input { path: file.clone(), reason: "it is not the earlier result that it should be".to_owned() });
             }

@@ -159,7 +159,7 @@ pub enum OnError {
 }
 
 impl Pack {
-    pub(super) const BESIDE_ROWS: &[&str] = &["labels", "split", "sources", "class-names", "on-error"];
+    pub(super) const BESIDE_ROWS: &[&str] = &["images", "labels", "split", "sources", "class-names", "on-error"];
 
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
         let mut inputs = Vec::new();

@@ -5,15 +5,16 @@ use std::io::{BufReader, Cursor, Write, pipe};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use packtrain::artifact::{Evaluation, FeaturesFile, History, Mean, ModelFile, OversampleEvaluation};
-use packtrain::stage::ValMetric;
+use packtrain::artifact::{Evaluation, FeaturesFile, History, ImagesFile, Mean, ModelFile, ModelHeader, OversampleEvaluation};
+use packtrain::stage::{PretrainedNetwork, RowCounts, RowSources, ValMetric};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use tempfile::TempDir;
 
 use super::*;
 use crate::fixture;
-use crate::net::reference;
+use crate::net::{FeatureNet, reference};
+use crate::weights::Weights;
 
 /// A folder with packed images in it, and a folder for every job's outputs.
 struct Workshop {
@@ -48,6 +49,34 @@ impl Workshop {
         let inputs: serde_json::Map<_, _> =
             inputs.iter().map(|(name, file)| (name.to_string(), json!({"file": self.path(file)}))).collect();
         json!({"stage": stage, "spec": spec, "inputs": inputs, "out": self.path(stage), "seed": seed, "device": device()})
+    }
+
+    /// A job that extracts features, and is told what the rows of its packed images are.
+    fn extract(&self, stage: &str, parameters: Value, inputs: &[(&str, &str)]) -> Value {
+        let mut spec = json!({"kind": "extract-features"});
+        spec.as_object_mut().unwrap().extend(parameters.as_object().unwrap().clone());
+        let packed = inputs.iter().filter(|(_, file)| file.ends_with(".h5"));
+        let rows: serde_json::Map<_, _> =
+            packed.map(|(name, file)| (name.to_string(), json!(RowSources::of_packed(&self.images(file))))).collect();
+        let mut job = self.job(stage, 1, spec, inputs);
+        job["packed_rows"] = json!(rows);
+        job
+    }
+
+    fn images(&self, file: &str) -> ImagesFile {
+        ImagesFile::open(&self.path(file)).unwrap()
+    }
+
+    fn features(&self, file: &str) -> FeaturesFile {
+        FeaturesFile::open(&self.path(file)).unwrap()
+    }
+
+    /// Writes random weights of a network.
+    fn write_weights(&self, file: &str, network: PretrainedNetwork) {
+        let mut weights = Weights::random(1, Device::Cpu);
+        FeatureNet::pretrained(network, &mut weights);
+        let header = ModelHeader { architecture: json!(network), class_names: Vec::new(), input: None };
+        ModelFile::write(&self.path(file), &header, &weights.save()).unwrap();
     }
 
     fn train(&self, stage: &str, seed: u64, epochs: u32) -> Value {
@@ -89,10 +118,18 @@ fn job_line(job: &Value) -> String {
 
 /// The events of a job that succeeds.
 fn events_of(job: &Value) -> Vec<StageEvent> {
+    run_well(job).0
+}
+
+/// The events of a job that succeeds, and what it gives.
+fn run_well(job: &Value) -> (Vec<StageEvent>, StageOutput) {
     let mut answers = answers(&job_line(job), &silent());
-    let last = answers.pop();
-    assert!(matches!(&last, Some(FromWorker::Done { output }) if output.device == Some(device())), "{last:?}");
-    answers.into_iter().filter_map(|answer| if let FromWorker::Event { event } = answer { Some(event) } else { None }).collect()
+    let output = match answers.pop() {
+        Some(FromWorker::Done { output }) if output.device == Some(device()) => output,
+        last => panic!("{last:?}"),
+    };
+    let event = |answer| if let FromWorker::Event { event } = answer { Some(event) } else { None };
+    (answers.into_iter().filter_map(event).collect(), output)
 }
 
 /// The error of a job that fails.
@@ -208,9 +245,9 @@ fn a_network_learns_with_every_option_and_in_bf16() {
 fn features_of_a_trained_network_give_its_logits_through_its_head() {
     let workshop = Workshop::new();
     events_of(&workshop.train("train", 1, 1));
-    let spec = json!({"kind": "extract-features", "train": "pack.train", "val": "pack.val", "model": "train", "batch": 5});
+    let parameters = json!({"train": "pack.train", "val": "pack.val", "model": "train", "batch": 5});
     let inputs = [("train", "train.h5"), ("val", "val.h5"), ("model", "train/model.safetensors")];
-    events_of(&workshop.job("features", 1, spec, &inputs));
+    events_of(&workshop.extract("features", parameters, &inputs));
     let features = FeaturesFile::open(&workshop.path("features/val.h5")).unwrap();
     assert_eq!((features.dimensions, features.rows.labels.len()), (336, 9));
     assert_eq!(FeaturesFile::open(&workshop.path("features/train.h5")).unwrap().rows.labels.len(), 36);
@@ -227,6 +264,79 @@ fn features_of_a_trained_network_give_its_logits_through_its_head() {
         model.tensors.iter().filter(|tensor| tensor.shape.len() > 1).flat_map(|tensor| &tensor.values).map(|&w| f64::from(w * w)).sum();
     let expected = History::read(&workshop.path("train/history.json")).unwrap().epochs[0].val_loss.unwrap();
     assert!((found + 1e-4 * penalty - expected).abs() < 1e-4, "{found} {expected}");
+}
+
+#[test]
+fn features_have_the_same_bits_in_any_order_and_any_company() {
+    let workshop = Workshop::new();
+    events_of(&workshop.train("train", 1, 1));
+    workshop.write_weights("resnet18.safetensors", PretrainedNetwork::Resnet18);
+    workshop.write_weights("squeezenet.safetensors", PretrainedNetwork::Squeezenet1_0);
+    // Backwards, so that the last batch of five has one image.
+    let some: Vec<usize> = (20..31).rev().collect();
+    let all = workshop.images("train.h5");
+    fixture::write(&workshop.path("some.h5"), 16, &some.iter().flat_map(|row| all.row(*row)).copied().collect::<Vec<u8>>());
+    for threads in [1, 2] {
+        tch::set_num_threads(threads);
+        for (parameters, input, weights) in [
+            (json!({"model": "train"}), "model", "train/model.safetensors"),
+            (json!({"network": "resnet18", "weights": {"file": "w"}, "size": 64}), "weights", "resnet18.safetensors"),
+            (json!({"network": "squeezenet1_0", "weights": {"file": "w"}, "size": 64}), "weights", "squeezenet.safetensors"),
+        ] {
+            let features = |images: &str| {
+                let mut parameters = parameters.clone();
+                parameters["images"] = json!("pack");
+                parameters["batch"] = json!(5);
+                events_of(&workshop.extract("features", parameters, &[("images", images), (input, weights)]));
+                workshop.features("features/features.h5")
+            };
+            let (alone, together) = (features("some.h5"), features("train.h5"));
+            let bits = |file: &FeaturesFile, row: usize| -> Vec<u32> {
+                file.values.chunks_exact(file.dimensions).nth(row).unwrap().iter().map(|value| value.to_bits()).collect()
+            };
+            assert!(together.values.iter().any(|value| *value != together.values[0]), "{weights}: all features are the same");
+            for (row, image) in some.iter().enumerate() {
+                assert!(bits(&alone, row) == bits(&together, *image), "{weights} with {threads} threads: image {image}");
+            }
+        }
+    }
+}
+
+#[test]
+fn features_that_are_known_are_copied_if_they_were_computed_alike() {
+    let workshop = Workshop::new();
+    events_of(&workshop.train("train", 1, 1));
+    let inputs = [("images", "train.h5"), ("model", "train/model.safetensors")];
+    let parameters = json!({"images": "pack", "model": "train", "batch": 5});
+    let first = workshop.extract("first", parameters.clone(), &inputs);
+    let (_, output) = run_well(&first);
+    assert_eq!(output.rows, Some(RowCounts { reused: 0, made: 36 }));
+    let sources = RowSources::parse(&fs::read(workshop.path("first/features.rows")).unwrap()).unwrap();
+    assert_eq!(sources, RowSources::of_packed(&workshop.images("train.h5")));
+
+    let earlier = |rows: &[usize], arithmetic: Option<String>| {
+        let rows: serde_json::Map<_, _> = rows.iter().map(|row| (sources.0[*row].to_string(), json!(row))).collect();
+        json!([{"file": workshop.path("first/features.h5"), "arithmetic": arithmetic, "rows": rows}])
+    };
+    let mut second = workshop.extract("second", parameters, &inputs);
+    second["earlier"] = earlier(&[0, 1, 7, 34], output.arithmetic.clone());
+    assert_eq!(run_well(&second).1.rows, Some(RowCounts { reused: 4, made: 32 }));
+    let read = |name: &str| fs::read(workshop.path(name)).unwrap();
+    assert!(read("first/features.h5") == read("second/features.h5"));
+
+    second["earlier"] = earlier(&[0, 1, 7, 34], Some("an abacus".to_owned()));
+    assert_eq!(run_well(&second).1.rows, Some(RowCounts { reused: 0, made: 36 }));
+
+    second["earlier"] = earlier(&[0, 36 - 1], output.arithmetic.clone());
+    second["earlier"][0]["rows"][sources.0[0].to_string()] = json!(36);
+    assert!(error_of(&second).ends_with("it is not the earlier result that it should be"));
+
+    second["earlier"] = earlier(&(0..36).collect::<Vec<_>>(), output.arithmetic);
+    second["inputs"]["model"]["file"] = json!(workshop.path("no-such-model"));
+    let (events, output) = run_well(&second);
+    assert_eq!(output.rows, Some(RowCounts { reused: 36, made: 0 }));
+    assert!(!events.iter().any(|event| matches!(event, StageEvent::Progress { .. })));
+    assert!(read("first/features.h5") == read("second/features.h5"));
 }
 
 #[test]
@@ -253,8 +363,8 @@ fn what_cannot_be_run_is_an_error_that_says_why() {
     let error = error_of(&workshop.job("e", 1, oversample, &inputs));
     assert!(error.ends_with("is not the one that the model was trained with: R 110.000, G 110.000, B 110.000"), "{error}");
 
-    let resnet = json!({"kind": "extract-features", "images": "pack.val", "network": "resnet50", "weights": {"file": "w"}});
-    let error = error_of(&workshop.job("e", 1, resnet, &[("images", "val.h5"), ("weights", "train/model.safetensors")]));
+    let resnet = json!({"images": "pack.val", "network": "resnet50", "weights": {"file": "w"}});
+    let error = error_of(&workshop.extract("e", resnet, &[("images", "val.h5"), ("weights", "train/model.safetensors")]));
     assert!(error.ends_with("there is no tensor `conv1.weight` [64, 3, 7, 7], with torchvision's names of resnet50"), "{error}");
 
     let mut tiny = workshop.train("e", 1, 1);

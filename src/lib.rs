@@ -13,6 +13,7 @@
 //! | [`survey`] | a look at a folder of images: layout, classes, sizes, odd files |
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run, and how people name one |
+//! | [`compare`] | runs beside each other |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
 //! | [`schema`] | the JSON Schemas of manifests and of what is written |
@@ -54,6 +55,8 @@ pub mod survey;
 
 pub mod cache;
 pub mod record;
+
+pub mod compare;
 
 pub mod manifest;
 pub mod protocol;

@@ -13,7 +13,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{ArtifactError, RowLabels, figure, json};
+use crate::artifact::{ArtifactError, RowLabels, csv_field, figure, json};
 
 /// The metrics of a model on labelled rows; all are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -143,7 +143,7 @@ impl Predictions<'_> {
     fn write_table(&self, out: &mut impl Write) -> std::io::Result<()> {
         write!(out, "path,label,predicted,probability,correct")?;
         for name in self.class_names {
-            write!(out, ",{}", quoted(&format!("p({name})")))?;
+            write!(out, ",{}", csv_field(&format!("p({name})")))?;
         }
         writeln!(out)?;
         for row in 0..self.rows.labels.len() {
@@ -161,7 +161,7 @@ impl Predictions<'_> {
         };
         let path = self.rows.paths.get(row).map_or("", String::as_str);
         let correct = label == predicted;
-        write!(out, "{},{},{},{probability},{correct}", quoted(path), quoted(&label), quoted(predicted))?;
+        write!(out, "{},{},{},{probability},{correct}", csv_field(path), csv_field(&label), csv_field(predicted))?;
         for probability in probabilities {
             write!(out, ",{probability}")?;
         }
@@ -241,11 +241,6 @@ fn class_reports(names: Vec<String>, confusion: &[Vec<u64>]) -> Vec<ClassReport>
 
 fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
-}
-
-/// A CSV field (RFC 4180).
-fn quoted(field: &str) -> Cow<'_, str> {
-    if field.contains([',', '"', '\n', '\r']) { Cow::Owned(format!("\"{}\"", field.replace('"', "\"\""))) } else { Cow::Borrowed(field) }
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::artifact::ArtifactError;
 use crate::cache::CacheError;
 use crate::cli::ExitCode;
 use crate::cli::new::NewError;
+use crate::compare::ColumnError;
 use crate::exec::WorkerError;
-use crate::key::StageId;
+use crate::key::{StageId, StagePath};
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
 use crate::record::{Label, ReferenceError};
@@ -48,6 +50,22 @@ pub(super) enum CommandError {
     NameTaken { name: Label, run: String, pipeline: String },
     #[error("there is no run of `{named}`{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
     UnknownPipeline { named: String, meant: Option<String> },
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    #[error("the trainings have no epoch in common")]
+    NoEqualEpoch,
+    #[error("{run} is the first run of {pipeline}; name the run to compare it with")]
+    FirstRun { run: String, pipeline: String },
+    #[error("the run {run} of {pipeline} has no stage `{what}`, and there is no file of that name{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
+    UnknownResult { what: String, run: String, pipeline: String, meant: Option<String> },
+    #[error("{stage} gave no result in that run")]
+    NoResult { stage: StagePath },
+    #[error("the result of {stage} in that run is no longer in the cache")]
+    ResultGone { stage: StagePath },
+    #[error("{what} has nothing that can be shown: no evaluation, history, mean, images, features or model")]
+    NothingToShow { what: String },
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
     #[error("{path} is no manifest that can be read", path = path.display())]
     NoManifest { path: PathBuf },
     #[error("cannot write: {0}")]
@@ -96,6 +114,7 @@ impl CommandError {
                 Some("a run is an id or the beginning of one, a name, `last` or `last~1`; `packtrain history` lists the runs")
             }
             CommandError::NameTaken { .. } => Some("choose another name, or take it away from that run with `packtrain name RUN --remove`"),
+            CommandError::ResultGone { .. } => Some("run it again; a run with a name keeps its results"),
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -111,11 +130,19 @@ impl CommandError {
             | CommandError::New(_)
             | CommandError::Reference(_)
             | CommandError::NameTaken { .. }
+            | CommandError::Column(_)
+            | CommandError::NoEqualEpoch
+            | CommandError::FirstRun { .. }
+            | CommandError::UnknownResult { .. }
+            | CommandError::NoResult { .. }
+            | CommandError::NothingToShow { .. }
             | CommandError::UnknownPipeline { .. }
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
             | CommandError::Cache(_)
             | CommandError::NoCache { .. }
+            | CommandError::ResultGone { .. }
+            | CommandError::Artifact(_)
             | CommandError::Output(_)
             | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,

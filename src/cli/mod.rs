@@ -3,12 +3,14 @@
 mod cache;
 mod completions;
 mod demo_data;
+mod diff;
 mod error;
 mod exit_code;
 mod explain;
 mod graph;
 mod guard;
 mod history;
+mod metrics;
 mod name;
 mod new;
 mod plan;
@@ -18,6 +20,7 @@ mod provenance;
 mod run;
 mod schema;
 mod scope;
+mod show;
 mod status;
 mod validate;
 mod version;
@@ -69,6 +72,9 @@ enum Command {
     Graph(graph::GraphArgs),
     Schema(schema::SchemaArgs),
     History(history::HistoryArgs),
+    Metrics(metrics::MetricsArgs),
+    Diff(diff::DiffArgs),
+    Show(show::ShowArgs),
     Name(name::NameArgs),
     Tag(name::TagArgs),
     Cache(cache::CacheArgs),
@@ -117,6 +123,9 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::History(args)) => history::run(&args, global),
+        Some(Command::Metrics(args)) => metrics::run(&args, global),
+        Some(Command::Diff(args)) => diff::run(&args, global),
+        Some(Command::Show(args)) => show::run(&args, global),
         Some(Command::Name(args)) => name::run(&args, global),
         Some(Command::Tag(args)) => name::run_tag(&args, global),
         Some(Command::Cache(args)) => cache::run(&args, global),

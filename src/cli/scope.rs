@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
+use crate::cache::Cache;
 use crate::cli::error::CommandError;
 use crate::cli::{Global, completions, project};
 use crate::manifest::{self, Outline};
 use crate::nearest::nearest;
-use crate::record::{RunHead, Runs};
+use crate::record::{RunHead, RunRecord, RunReference, Runs};
 
 /// The runs of a project.
 pub(super) struct Scope {
+    pub(super) cache: Cache,
     pub(super) runs: Runs,
     /// The only one that is of interest.
     pub(super) pipeline: Option<String>,
@@ -19,7 +21,7 @@ impl Scope {
     /// Of the project of the current folder.
     pub(super) fn here(global: &Global) -> Result<Scope, CommandError> {
         let cache = project::current_cache(global)?;
-        Ok(Scope { runs: Runs::read(&cache.runs())?, pipeline: None })
+        Ok(Scope { runs: Runs::read(&cache.runs())?, cache, pipeline: None })
     }
 
     /// Of a manifest, or of a pipeline of the current folder's project; an error for one that never ran.
@@ -46,12 +48,17 @@ impl Scope {
         // What a name with parameters becomes is only known from a run.
         let recorded = runs.heads().iter().find(|head| head.manifest == path).filter(|_| outline.name.contains("${"));
         let pipeline = recorded.map_or(outline.name, |head| head.pipeline.clone());
-        Ok(Scope { runs, pipeline: Some(pipeline) })
+        Ok(Scope { runs, cache, pipeline: Some(pipeline) })
     }
 
     /// The runs of interest, the latest first.
     pub(super) fn heads(&self) -> impl Iterator<Item = &RunHead> {
         self.runs.heads().iter().filter(|head| self.pipeline.as_ref().is_none_or(|pipeline| head.pipeline == *pipeline))
+    }
+
+    /// The record of a run that the user names.
+    pub(super) fn find(&self, reference: &RunReference) -> Result<RunRecord, CommandError> {
+        Ok(self.runs.record(self.runs.find(reference, self.pipeline.as_deref())?)?)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::cli::{ExitCode, Global};
 use crate::key::VariantName;
 use crate::manifest::{Family, ManifestErrors, Pipeline, Severity};
 use crate::preflight::{self, Machine, PackSurvey, Survey, TrainingSurvey};
-use crate::report::{self, grouped};
+use crate::report;
 
 /// How many variants are listed.
 const SHOWN: usize = 20;
@@ -92,18 +92,18 @@ fn print(family: &Family, survey: &Survey, problems: &ManifestErrors) -> io::Res
 }
 
 fn pack_line(pack: &PackSurvey) -> String {
-    let classes = pack.classes.iter().take(CLASSES).map(|class| format!("{} {}", class.name, grouped(class.images)));
+    let classes = pack.classes.iter().take(CLASSES).map(|class| format!("{} {}", class.name, report::grouped(class.images)));
     let mut shown: Vec<String> = classes.collect();
     if pack.classes.len() > CLASSES {
         shown.push(format!("{} more", pack.classes.len() - CLASSES));
     }
     let noun = if pack.classes.len() == 1 { "class" } else { "classes" };
-    let parts: Vec<String> = pack.parts.iter().map(|part| format!("{} {}", part.name, grouped(part.images))).collect();
+    let parts: Vec<String> = pack.parts.iter().map(|part| format!("{} {}", part.name, report::grouped(part.images))).collect();
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
     format!(
         "{}: {} images in {} {noun} ({}){parts}; {}",
         named(pack.stage.variant.as_ref(), pack.stage.stage.as_str()),
-        grouped(pack.images),
+        report::grouped(pack.images),
         pack.classes.len(),
         shown.join(", "),
         report::bytes(pack.bytes)
@@ -113,7 +113,7 @@ fn pack_line(pack: &PackSurvey) -> String {
 fn training_line(training: &TrainingSurvey) -> String {
     let TrainingSurvey { stage, network, size, weights, batch, memory } = training;
     let stage = named(stage.variant.as_ref(), stage.stage.as_str());
-    let weights = grouped(*weights);
+    let weights = report::grouped(*weights);
     let memory = report::bytes(memory.0);
     format!("{stage}: {network} for {size}×{size} pixels, {weights} weights, batches of {batch}; about {memory} of memory on the CPU")
 }

@@ -74,6 +74,16 @@ impl Fingerprint {
         differing.map(|fact| change(fact, old.get(fact), new.get(fact))).collect()
     }
 
+    /// The parameters as dotted keys with their values, and the seed.
+    pub fn leaves(&self) -> BTreeMap<String, Value> {
+        let leaf = |(fact, value): (Fact, Value)| match fact {
+            Fact::Parameter(path) => Some((path, value)),
+            Fact::Seed => Some(("seed".to_owned(), value)),
+            Fact::Kind | Fact::Version | Fact::Input(_) => None,
+        };
+        self.facts().into_iter().filter_map(leaf).collect()
+    }
+
     /// The one traversal that the hash and the explanation share.
     fn facts(&self) -> BTreeMap<Fact, Value> {
         let Fingerprint { kind, version, parameters, inputs, seed } = self;

@@ -1,13 +1,16 @@
 //! Events and records made readable: bars on a terminal, lines elsewhere, JSON for machines, tables at the end.
 //!
-//! Works from events and records alone; a saved record can be shown as well as a running one.
+//! Works from events, records and comparisons of them alone; a saved record can be shown as well as a running one.
 
 mod bars;
+mod comparison;
+mod difference;
 mod forecast;
 mod history;
 mod json;
 mod lines;
 mod phrase;
+mod show;
 mod summary;
 mod table;
 mod way_on;
@@ -15,11 +18,14 @@ mod way_on;
 use crate::event::RunEvent;
 
 pub use bars::Bars;
+pub use comparison::{comparison, comparison_json, plain_comparison};
+pub use difference::write_diff;
 pub use forecast::write_changes;
 pub use history::{history, when};
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use phrase::{bytes, grouped, list, rows_reused, seconds};
+pub use show::{show_evaluation, show_history, show_mean, show_model, show_oversample, show_rows, sparkline};
 pub use summary::write_summary;
 pub use table::Table;
 pub use way_on::write_way_on;

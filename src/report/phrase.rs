@@ -1,6 +1,8 @@
 //! Numbers, times and events as people read them.
 
+use crate::compare::Nature;
 use crate::event::{EpochMetrics, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageResult};
+use crate::record::StageState;
 
 /// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn seconds(seconds: f64) -> String {
@@ -57,15 +59,26 @@ pub fn rows_reused(rows: Option<RowCounts>) -> Option<String> {
     Some(format!("{} of {} rows reused", rows.reused, rows.reused + rows.made))
 }
 
-/// A metric's value: fractions in percent, other numbers as they are.
+/// A metric's value: fractions in percent, losses to four places, other numbers as they are.
 pub(super) fn metric(name: &str, value: f64) -> String {
-    let is_fraction = ["rank-1", "rank-5", "accuracy"].iter().any(|ending| name.ends_with(ending));
-    if is_fraction {
-        format!("{:.2} %", value * 100.0)
-    } else if name.ends_with("gain") {
-        format!("{:+.2} %", value * 100.0)
-    } else {
-        format!("{value}")
+    match Nature::of(name) {
+        Nature::Fraction => format!("{:.2} %", value * 100.0),
+        Nature::Gain => format!("{:+.2} %", value * 100.0),
+        Nature::Loss => format!("{value:.4}"),
+        Nature::Number => format!("{value}"),
+    }
+}
+
+/// What became of a stage.
+pub(super) fn state(state: StageState) -> &'static str {
+    match state {
+        StageState::Pending | StageState::NotRun => "not run",
+        StageState::Running => "running",
+        StageState::Reused => "reused",
+        StageState::Finished => "ran",
+        StageState::Unpublished => "ran, not cached",
+        StageState::Failed => "failed",
+        StageState::Superseded => "stopped",
     }
 }
 

@@ -1,13 +1,11 @@
 //! The tables at the end of a run.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::iter;
 
+use crate::compare::{self, Comparison};
 use crate::event::Metric;
-use crate::key::{StageId, VariantName};
 use crate::record::{RunRecord, StageRecord, StageState};
-use crate::report::{Table, phrase};
+use crate::report::{self, Table, phrase};
 
 /// Writes what became of every stage, and every metric; of several variants, side by side.
 pub fn write_summary(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
@@ -31,23 +29,8 @@ fn metrics(record: &RunRecord) -> Table {
 
 /// A row for every variant, a column for every metric of a stage; empty where no variant has any.
 fn comparison(record: &RunRecord) -> Table {
-    let mut columns: Vec<(&StageId, &str)> = Vec::new();
-    let mut cells: BTreeMap<(&VariantName, &StageId, &str), String> = BTreeMap::new();
-    for (StageRecord { stage, .. }, Metric { name, value }) in every_metric(record) {
-        let Some(variant) = &stage.variant else { continue };
-        if !columns.contains(&(&stage.stage, name)) {
-            columns.push((&stage.stage, name));
-        }
-        cells.insert((variant, &stage.stage, name), phrase::metric(name, *value));
-    }
-    let header = columns.iter().map(|(stage, name)| format!("{stage} {name}"));
-    let mut table = Table::with_header(iter::once("variant".to_owned()).chain(header));
-    let variants = record.provenance.variants.iter().map(|variant| &variant.variant);
-    for variant in variants.filter(|_| !columns.is_empty()) {
-        let cell = |(stage, name): &(&StageId, &str)| cells.get(&(variant, *stage, *name)).cloned().unwrap_or_default();
-        table.push(iter::once(variant.to_string()).chain(columns.iter().map(cell)));
-    }
-    table
+    let comparison = Comparison::of_variants(compare::rows(record));
+    if comparison.columns.len() < 2 { Table::default() } else { report::comparison(&comparison) }
 }
 
 fn every_metric(record: &RunRecord) -> impl Iterator<Item = (&StageRecord, &Metric)> {
@@ -55,15 +38,7 @@ fn every_metric(record: &RunRecord) -> impl Iterator<Item = (&StageRecord, &Metr
 }
 
 fn state_words(stage: &StageRecord) -> String {
-    let state = match stage.state {
-        StageState::Pending | StageState::NotRun => "not run",
-        StageState::Running => "running",
-        StageState::Reused => "reused",
-        StageState::Finished => "ran",
-        StageState::Unpublished => "ran, not cached",
-        StageState::Failed => "failed",
-        StageState::Superseded => "stopped",
-    };
+    let state = phrase::state(stage.state);
     let state = match stage.output.skipped.len() {
         0 => state.to_owned(),
         1 => format!("{state}, 1 unreadable image left out"),
@@ -84,9 +59,11 @@ fn time(stage: &StageRecord) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::event::{ListedStage, RunEvent};
-    use crate::key::StagePath;
+    use crate::key::{StagePath, VariantName};
     use crate::record::{RunProvenance, VariantParams};
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::artifact::csv_field;
+
 /// Rows of cells; each column is as wide as its widest cell.
 #[derive(Debug, Default)]
 pub struct Table {
@@ -34,6 +36,24 @@ impl Table {
             row.retain(|_| filled.next().is_none_or(|filled| *filled));
         }
         self
+    }
+
+    /// The table in Markdown, aligned too.
+    pub fn to_markdown(&self) -> String {
+        let escaped = |cell: &String| cell.replace('|', "\\|");
+        let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(escaped).collect()).collect();
+        let table = Table { rows };
+        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+        let padded = |row: &Vec<String>| row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", table.width(column))).collect();
+        let rule = (0..table.rows.first().map_or(0, Vec::len)).map(|column| "-".repeat(table.width(column).max(3))).collect();
+        let mut lines = table.rows.iter().map(|row| line(padded(row)));
+        lines.next().unwrap_or_default() + &line(rule) + &lines.collect::<String>()
+    }
+
+    /// The table as comma-separated values.
+    pub fn to_csv(&self) -> String {
+        let line = |row: &Vec<String>| row.iter().map(|cell| csv_field(cell)).collect::<Vec<_>>().join(",") + "\n";
+        self.rows.iter().map(line).collect()
     }
 
     fn width(&self, column: usize) -> usize {

@@ -10,6 +10,7 @@
 
 mod caching;
 mod command;
+mod comparing;
 mod completions;
 mod gc;
 mod going_on;

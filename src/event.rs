@@ -244,6 +244,9 @@ pub struct ListedStage {
     /// As in the manifest.
     #[schemars(extend("examples" = ["pack", "train"]))]
     pub kind: String,
+    /// The stages of the same variant whose outputs it takes, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<StageId>,
 }
 
 /// What a stage gave, now or earlier.

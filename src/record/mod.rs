@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult, StartingPoint};
-use crate::key::{ActionKey, Change, StagePath, VariantName};
+use crate::key::{ActionKey, Change, StageId, StagePath, VariantName};
 
 pub use environment::RunEnvironment;
 pub use label::{Label, LabelError};
@@ -96,6 +96,9 @@ pub struct StageRecord {
     /// As in the manifest.
     #[schemars(extend("examples" = ["pack", "train"]))]
     pub kind: String,
+    /// The stages of the same variant whose outputs it takes, each once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<StageId>,
     pub state: StageState,
     /// Null for a stage that gave no result.
     pub key: Option<ActionKey>,
@@ -242,6 +245,7 @@ impl StageRecord {
         StageRecord {
             stage: listed.stage.clone(),
             kind: listed.kind.clone(),
+            needs: listed.needs.clone(),
             state: StageState::Pending,
             key: None,
             changes: Vec::new(),

@@ -77,7 +77,7 @@ mod tests {
         let mut stages = Vec::new();
         for variant in &variants {
             for stage in ["train", "eval"] {
-                stages.push(ListedStage { stage: path(variant, stage)?, kind: "evaluate".to_owned() });
+                stages.push(ListedStage { stage: path(variant, stage)?, kind: "evaluate".to_owned(), needs: Vec::new() });
             }
         }
         record.apply(&RunEvent::RunStarted { run: "run".to_owned(), pipeline: "rates".to_owned(), command: Vec::new(), stages });

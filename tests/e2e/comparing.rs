@@ -240,7 +240,7 @@ fn record_training(project: &Project, number: u32, trained: &[EpochMetrics], his
         ..RunProvenance::default()
     };
     let mut record = RunRecord::new(format!("2026010{number}T000000-1"), provenance);
-    let listed = vec![ListedStage { stage: stage.clone(), kind: "train".to_owned() }];
+    let listed = vec![ListedStage { stage: stage.clone(), kind: "train".to_owned(), needs: Vec::new() }];
     let command = vec!["packtrain".to_owned(), "run".to_owned(), "net.yaml".to_owned()];
     record.apply(&RunEvent::RunStarted { run: record.id.clone(), pipeline: "net".to_owned(), command, stages: listed });
     let key = Fingerprint { kind: "train".to_owned(), version: 1, parameters: json!(number), inputs: BTreeMap::new(), seed: None }.key();

@@ -2,6 +2,7 @@
 
 mod watch;
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -16,8 +17,7 @@ use crate::cli::{ExitCode, Global, completions, plan, provenance};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions, Stop};
 use crate::key::StageId;
-use crate::manifest::PipelineStage;
-use crate::plan::Plan;
+use crate::plan::{Plan, upstream};
 use crate::record::RunRecord;
 use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary, write_way_on};
 use crate::stage::Device;
@@ -129,8 +129,11 @@ fn execute(prepared: &Prepared, plans: &[Plan<'_>], command: &[String], outside:
 }
 
 fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {
-    let listed = |stage: &&PipelineStage| ListedStage { stage: plan.pipeline.stage_path(&stage.id), kind: stage.spec.kind().to_owned() };
-    plan.stages().iter().map(listed)
+    plan.stages().iter().map(|stage| ListedStage {
+        stage: plan.pipeline.stage_path(&stage.id),
+        kind: stage.spec.kind().to_owned(),
+        needs: upstream(stage).collect::<BTreeSet<_>>().into_iter().cloned().collect(),
+    })
 }
 
 /// The first Ctrl-C asks the run to stop; a second one ends the program at once.

@@ -10,6 +10,7 @@
 //! | [`artifact`] | the typed files that stages give to each other |
 //! | [`demo`] | images for trying it all without a data set |
 //! | [`stage`] | the stage kinds: parameters, inputs, outputs, and the work of those that need no network |
+//! | [`view`] | what a network sees of an image: crops, warps, normalisation |
 //! | [`survey`] | a look at a folder of images: layout, classes, sizes, odd files |
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run, and how people name one |
@@ -50,6 +51,8 @@ pub mod event;
 pub mod artifact;
 pub mod demo;
 pub mod stage;
+
+pub mod view;
 
 pub mod survey;
 

@@ -3,9 +3,8 @@
 //! The composition and the order of the draws are those of Keras's `ImageDataGenerator`, its later versions: they sample
 //! bilinearly about the true centre, its earlier ones took the nearest pixel.
 
-use packtrain::stage::Augment;
-
-use crate::random::Draws;
+use crate::stage::Augment;
+use crate::view::Draws;
 
 /// What is done to one image.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,10 +97,9 @@ fn mix(a: &[f32; 3], b: &[f32; 3], weight: f32) -> [f32; 3] {
 
 #[cfg(test)]
 mod tests {
-    use packtrain::stage::Shear;
-
     use super::*;
-    use crate::random::Purpose;
+    use crate::stage::Shear;
+    use crate::view::Purpose;
 
     const STILL: Warp = Warp { rotation: 0.0, shift: [0.0; 2], shear: 0.0, zoom: [1.0; 2] };
 

@@ -3,9 +3,9 @@
 use packtrain::artifact::{Evaluation, OversampleEvaluation, Predictions};
 use packtrain::event::StageEvent;
 use packtrain::stage::{Evaluate, OversampleEval, StageContext, StageError, StageJob};
+use packtrain::view::{ImageSource, Sample, View, crops};
 use tch::Device;
 
-use crate::batches::{ImageSource, Sample, View};
 use crate::inference::Inference;
 use crate::net::Mode;
 use crate::trained::TrainedNetwork;
@@ -35,8 +35,9 @@ pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageC
 pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
     let subject = Subject::open(job, device)?;
     let source = &subject.source;
-    let samples = crops(source, spec.crops)?;
+    let views = crops(source, spec.crops)?;
     let baseline_plan = source.in_order(source.eval_view(subject.model.view)?, spec.batch.saturating_mul(spec.crops));
+    let samples = crops_of_all(source, &views);
     let crops_plan: Vec<_> = samples.chunks((spec.batch * spec.crops) as usize).map(<[Sample]>::to_vec).collect();
 
     let baseline = subject.probabilities("whole images", &baseline_plan, 1, context)?;
@@ -55,23 +56,10 @@ pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, con
     Ok(())
 }
 
-/// Every image's crops, one image after the other: top left, top right, bottom right, bottom left, centre; with `count` 10 the
-/// mirrored ones follow in the same order. An error if the images are not larger than the network's input.
-fn crops(source: &ImageSource, count: u32) -> Result<Vec<Sample>, StageError> {
-    let (down, right) = source.room()?;
-    if (down, right) == (0, 0) {
-        let (height, width) = source.images().size();
-        return Err(source.error(format!(
-            "the images are {width}×{height} pixels, as the network's input is, so that all crops are the same; pack them larger"
-        )));
-    }
-    let places = [(0, 0), (0, right), (down, right), (down, 0), (down / 2, right / 2)];
-    let views = places.into_iter().map(|(top, left)| View::Crop { top, left });
-    let both = views.clone().map(|view| (view, false)).chain(views.map(|view| (view, true)));
-    let views: Vec<_> = both.take(count as usize).collect();
-    let all = (0..source.images().len())
-        .flat_map(|image| views.iter().map(move |&(view, mirrored)| Sample { image, view, warp: None, mirrored }));
-    Ok(all.collect())
+/// Every image's crops, one image after the other.
+fn crops_of_all(source: &ImageSource, views: &[(View, bool)]) -> Vec<Sample> {
+    let of_image = |image| views.iter().map(move |&(view, mirrored)| Sample { image, view, warp: None, mirrored });
+    (0..source.images().len()).flat_map(of_image).collect()
 }
 
 impl Subject {
@@ -133,8 +121,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
-    use crate::batches::Normalization;
     use crate::fixture;
+    use packtrain::view::Normalization;
 
     #[test]
     fn ten_crops_are_the_corners_clockwise_the_centre_and_their_mirror_images() {
@@ -142,14 +130,14 @@ mod tests {
         let path = folder.path().join("images.h5");
         fixture::write_coloured(&path, 9, 2);
         let source = ImageSource::open(&path, 6, Normalization::of_training(None, 1.0)).unwrap();
-        let samples = crops(&source, 10).unwrap();
+        let samples = crops_of_all(&source, &crops(&source, 10).unwrap());
         assert_eq!(samples.len(), 20);
         for (image, samples) in samples.chunks(10).enumerate() {
             let places = [(0, 0), (0, 3), (3, 3), (3, 0), (1, 1)].map(|(top, left)| View::Crop { top, left });
             let expected = [false, true].into_iter().flat_map(|mirrored| places.map(|view| Sample { image, view, warp: None, mirrored }));
             assert!(expected.eq(samples.iter().copied()));
         }
-        assert_eq!(crops(&source, 5).unwrap()[..5], samples[..5]);
+        assert_eq!(crops_of_all(&source, &crops(&source, 5).unwrap())[..5], samples[..5]);
     }
 
     /// softmax(0, ln 3) is (1/4, 3/4), softmax(1000, 1000) is (1/2, 1/2).

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use packtrain::artifact::{FeaturesWriter, ImagesFile, ModelFile};
 use packtrain::stage::{EvalView, ExtractFeatures, PretrainedNetwork, RowCounts, RowSources, StageContext, StageError, StageJob};
+use packtrain::view::{ImageSource, Normalization};
 use tch::Device;
 
-use crate::batches::{ImageSource, Normalization};
 use crate::earlier::EarlierFeatures;
 use crate::inference::Inference;
 use crate::net::FeatureNet;

@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use packtrain::artifact::{ImagesWriter, RowLabels};
-
-use crate::random::{Draws, Purpose};
+use packtrain::view::{Draws, Purpose};
 
 pub const CLASSES: [&str; 3] = ["blue", "green", "red"];
 

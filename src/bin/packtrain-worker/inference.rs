@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use packtrain::event::{StageEvent, Unit};
 use packtrain::stage::{StageContext, StageError};
+use packtrain::view::{ImageSource, Sample};
 use tch::{Device, Kind, Tensor};
 
-use crate::batches::{ImageSource, Sample};
+use crate::batches;
 
 /// A network's forward pass, `[N,3,size,size]` to `[N,D]`, where it runs, and what it is called in progress reports.
 pub struct Inference<'a> {
@@ -37,7 +38,7 @@ impl Inference<'_> {
     ) -> Result<(), StageError> {
         let images = plan.iter().map(|samples| distinct_images(samples)).sum();
         let mut progress = Progress::new(self.activity.clone(), images);
-        source.for_each(plan, |samples, inputs| {
+        batches::for_each(source, plan, |samples, inputs| {
             context.check_cancelled()?;
             let outputs = tch::no_grad(|| (self.forward)(&inputs.to_device(self.device)));
             sink(&numbers(&outputs))?;

@@ -2,7 +2,6 @@
 //!
 //! The only program that links libtorch. Knows nothing of manifests, plans and the cache.
 
-mod augment;
 mod batches;
 mod device;
 mod earlier;
@@ -13,7 +12,6 @@ mod fixture;
 mod inference;
 mod net;
 mod optim;
-mod random;
 mod serve;
 mod train;
 mod trained;

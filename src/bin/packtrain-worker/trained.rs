@@ -4,9 +4,9 @@ use std::path::Path;
 
 use packtrain::artifact::{InputSpec, Mean, ModelFile, ModelHeader, ModelTensor};
 use packtrain::stage::{EvalView, Network, StageError};
+use packtrain::view::Normalization;
 use tch::Device;
 
-use crate::batches::Normalization;
 use crate::net::Classifier;
 use crate::weights::Weights;
 

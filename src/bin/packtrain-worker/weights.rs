@@ -3,12 +3,12 @@
 //! Knows roles and shapes; what the tensors compute is the network's to know.
 
 use packtrain::artifact::ModelTensor;
+use packtrain::view::{Draws, Purpose};
 use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 use thiserror::Error;
 
 use crate::inference::numbers;
-use crate::random::{Draws, Purpose};
 
 /// The tensors of a network, in the order of its layers. A network holds the same tensors, not copies.
 #[derive(Debug)]

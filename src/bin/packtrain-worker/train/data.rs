@@ -1,11 +1,8 @@
 //! The images that a network is trained and validated on, and what is taken of them in which epoch.
 
 use packtrain::artifact::{Mean, RowLabels};
-use packtrain::stage::{StageError, StageJob, Train, TrainView};
-
-use crate::augment::Warp;
-use crate::batches::{ImageSource, Normalization, Sample, View};
-use crate::random::{Draws, Purpose};
+use packtrain::stage::{StageError, StageJob, Train};
+use packtrain::view::{Draws, ImageSource, Normalization, Purpose, Sample, TrainingViews};
 
 /// Training and validation images.
 #[derive(Debug)]
@@ -43,20 +40,11 @@ impl TrainingData {
 
     /// Every training image once, in a random order, `spec.batch` at a time. Epochs are counted from 1.
     pub fn training_plan(&self, spec: &Train, seed: u64, epoch: u32) -> Result<Vec<Vec<Sample>>, StageError> {
-        let source = &self.train.source;
-        let room = match spec.input.train {
-            TrainView::RandomCrop => Some(source.room()?),
-            TrainView::Resize => source.whole().map(|_| None)?,
-        };
-        let sample = |image: usize| {
-            let mut draws = Draws::new(seed, Purpose::View, [epoch.into(), image as u64]);
-            let view = room.map_or(View::Whole, |(down, right)| View::Crop { top: draws.below(down + 1), left: draws.below(right + 1) });
-            let warp = Warp::draw(&spec.augment, &mut draws);
-            Sample { image, view, warp, mirrored: spec.augment.horizontal_flip && draws.coin() }
-        };
+        let views = TrainingViews { input: &spec.input, augment: &spec.augment, seed };
         let mut order: Vec<_> = (0..self.train.len()).collect();
         Draws::new(seed, Purpose::Order, [epoch.into(), 0]).shuffle(&mut order);
-        Ok(batches(order.into_iter().map(sample).collect(), spec.batch as usize))
+        let samples = order.into_iter().map(|image| views.sample(&self.train.source, epoch, image)).collect::<Result<_, _>>()?;
+        Ok(batches(samples, spec.batch as usize))
     }
 }
 
@@ -109,6 +97,8 @@ fn indices_by_name(rows: &RowLabels, class_names: &[String]) -> Result<Vec<i64>,
 
 #[cfg(test)]
 mod tests {
+    use packtrain::view::View;
+
     use super::*;
 
     fn samples(count: usize) -> Vec<Sample> {

@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 use packtrain::artifact::{Checkpoint, InputSpec, Mean};
 use packtrain::event::{EpochMetrics, StageEvent};
 use packtrain::stage::{Keep, Precision, StageContext, StageError, StageJob, Train};
+use packtrain::view::{Draws, Purpose};
 use tch::{Device, Kind, Tensor};
 
+use crate::batches;
 use crate::inference::{Inference, Progress};
 use crate::net::{Classifier, Mode};
 use crate::optim::clip;
-use crate::random::{Draws, Purpose};
 use crate::train::data::{Part, TrainingData};
 use crate::train::objective::Objective;
 use crate::train::state::TrainState;
@@ -146,7 +147,7 @@ impl Training<'_> {
         let mut loss_sum = Tensor::zeros([], (Kind::Double, self.device));
         let mut correct_sum = Tensor::zeros([], (Kind::Int64, self.device));
         let (mut seen, mut told) = (0, Instant::now());
-        part.source.for_each(&plan, |samples, inputs| {
+        batches::for_each(&part.source, &plan, |samples, inputs| {
             context.check_cancelled()?;
             let labels = Tensor::from_slice(&part.labels_of(samples)).to_device(self.device);
             let (loss, correct) = self.step(learning_rate, state, &inputs.to_device(self.device), &labels);

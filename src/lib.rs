@@ -15,6 +15,7 @@
 //! | [`cache`] | action records, the object store, the digest memo |
 //! | [`record`] | what is kept of a run, and how people name one |
 //! | [`compare`] | runs beside each other |
+//! | [`dossier`] | what a run made, gathered for a report |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
 //! | [`schema`] | the JSON Schemas of manifests and of what is written |
@@ -60,6 +61,7 @@ pub mod cache;
 pub mod record;
 
 pub mod compare;
+pub mod dossier;
 
 pub mod manifest;
 pub mod protocol;

@@ -5,8 +5,9 @@
 use std::io::Cursor;
 
 use image::codecs::jpeg::JpegEncoder;
+use image::codecs::png::PngEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
 use thiserror::Error;
 
 /// An upright RGB image in memory.
@@ -75,6 +76,15 @@ impl Picture {
         let mut bytes = Vec::new();
         JpegEncoder::new_with_quality(&mut bytes, quality)
             .encode(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
+            .map_err(PictureError::Encode)?;
+        Ok(bytes)
+    }
+
+    /// Encodes as PNG, which loses nothing.
+    pub fn encode_png(&self) -> Result<Vec<u8>, PictureError> {
+        let mut bytes = Vec::new();
+        PngEncoder::new(&mut bytes)
+            .write_image(&self.pixels, self.width as u32, self.height as u32, ExtendedColorType::Rgb8)
             .map_err(PictureError::Encode)?;
         Ok(bytes)
     }

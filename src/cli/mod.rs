@@ -17,6 +17,7 @@ mod plan;
 mod profile;
 mod project;
 mod provenance;
+mod report;
 mod run;
 mod schema;
 mod scope;
@@ -70,6 +71,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
+    Report(report::ReportArgs),
     Schema(schema::SchemaArgs),
     History(history::HistoryArgs),
     Metrics(metrics::MetricsArgs),
@@ -121,6 +123,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Explain(args)) => explain::run(&args, global),
         Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args, global),
+        Some(Command::Report(args)) => report::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::History(args)) => history::run(&args, global),
         Some(Command::Metrics(args)) => metrics::run(&args, global),

@@ -1,12 +1,13 @@
-//! Events and records made readable: bars on a terminal, lines elsewhere, JSON for machines, tables at the end.
+//! Events and records made readable: bars on a terminal, lines elsewhere, JSON for machines, tables at the end, a page to hand on.
 //!
-//! Works from events, records and comparisons of them alone; a saved record can be shown as well as a running one.
+//! Works from events, records, dossiers and comparisons alone; a saved record can be shown as well as a running one.
 
 mod bars;
 mod comparison;
 mod difference;
 mod forecast;
 mod history;
+mod html;
 mod json;
 mod lines;
 mod phrase;
@@ -22,6 +23,7 @@ pub use comparison::{comparison, comparison_json, plain_comparison};
 pub use difference::write_diff;
 pub use forecast::write_changes;
 pub use history::{history, when};
+pub use html::write_page;
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use phrase::{bytes, grouped, list, rows_reused, seconds};

@@ -21,6 +21,7 @@ mod incremental_features;
 mod new;
 mod profiles;
 mod readme;
+mod report;
 mod runs;
 mod selecting;
 #[cfg(feature = "torch")]

@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PACKTRAIN := target/release/packtrain
 
-.PHONY: help tools setup build demo test lint gpu-bundle gpu-check clean
+.PHONY: help tools setup build demo test test-browser lint gpu-bundle gpu-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -23,6 +23,9 @@ demo: build ## generate pictures, train on them, evaluate: under three minutes a
 
 test: setup ## run every test
 	cargo test
+
+test-browser: setup ## look at the reports in a headless Chromium, which is fetched into .deps/ if there is none
+	PACKTRAIN_CHROMIUM=$$(scripts/browser.sh) && export PACKTRAIN_CHROMIUM && cargo test --test e2e browser -- --ignored
 
 lint: setup ## check formatting, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --check

@@ -8,6 +8,7 @@
     reason = "a panic is how a test fails; tests start programs"
 )]
 
+mod browser;
 mod caching;
 mod command;
 mod comparing;

@@ -11,6 +11,8 @@ use crate::report::html::subject::Subject;
 
 /// With more classes counts would not fit; the matrix is drawn without them.
 const MOST_COUNTS: usize = 16;
+/// With more classes the names of columns are written upwards.
+const FEW: usize = 5;
 /// Shades of the matrix above nothing.
 const SHADES: f64 = 9.0;
 /// Pairs of classes that are named beside the matrix.
@@ -106,9 +108,9 @@ fn details(subject: &Subject<'_>, stage: &StageDossier, evaluation: &Evaluation)
 fn matrix(evaluation: &Evaluation) -> Markup {
     let names = || evaluation.classes.iter().map(|class| class.name.as_str());
     html! {
+        p.small { "Rows: the true class. Columns: what was predicted. A darker cell is a greater part of its row." }
         div.scroll tabindex="0" role="group" aria-label="Confusion matrix" {
-            table.matrix {
-                caption { "Rows: the true class. Columns: what was predicted. A darker cell is a greater part of its row." }
+            table.matrix.upright[evaluation.classes.len() > FEW] {
                 thead { tr { td {} @for name in names() { th scope="col" { span title=(name) { (shortened(name, 14)) } } } } }
                 tbody { @for (row, (name, counts)) in names().zip(&evaluation.confusion).enumerate() { tr {
                     th scope="row" title=(name) { (shortened(name, 18)) }

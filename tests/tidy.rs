@@ -22,20 +22,24 @@ const FORBIDDEN_USES: [(&str, &str, &str); 6] = [
 ];
 
 /// The one module that names a library.
-const LIBRARY_OWNERS: [(&str, &str); 14] = [
+const LIBRARY_OWNERS: [(&str, &str); 18] = [
     ("annotate_snippets", "manifest"),
+    ("base64", "report"),
     ("blake3", "key"),
     ("clap", "cli"),
+    ("csv", "artifact"),
     ("hdf5", "artifact"),
     ("image", "artifact"),
     ("indicatif", "report"),
     ("notify", "watch"),
+    ("maud", "report"),
     ("petgraph", "plan"),
     ("reflink_copy", "cache"),
     ("plotters", "artifact"),
     ("safetensors", "artifact"),
     ("serde_saphyr", "manifest"),
     ("shlex", "report"),
+    ("sha2", "report"),
     ("tch", "worker"),
 ];
 

@@ -26,12 +26,10 @@ pub(super) struct Chart<'a> {
 /// How values become heights.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Scale {
-    /// From 0.
-    Linear,
     /// Fractions, from 0 to 1 at most.
     Fraction,
-    /// By powers of ten where values differ widely.
-    Logarithmic,
+    /// By powers of ten where values differ by more than this factor, else from 0.
+    LogarithmicAbove(f64),
 }
 
 /// A range of values that is drawn, with the values that are written beside it.
@@ -49,8 +47,10 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 430.0;
 const TOP: f64 = 10.0;
 const BOTTOM: f64 = 214.0;
-/// Rates that differ by more than this are shown by powers of ten.
-const WIDE: f64 = 20.0;
+/// For learning rates: a schedule that falls in steps falls by tenths.
+pub(super) const RATES: Scale = Scale::LogarithmicAbove(20.0);
+/// For losses: few trainings end below a hundredth of their first loss, unless that was an accident.
+pub(super) const LOSSES: Scale = Scale::LogarithmicAbove(100.0);
 /// With more points, dots would hide the line.
 const MOST_DOTS: usize = 40;
 /// Different styles of lines.
@@ -130,7 +130,10 @@ impl Axis {
     fn of(values: &[f64], scale: Scale) -> Axis {
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if scale == Scale::Logarithmic && least > 0.0 && most / least > WIDE {
+        if let Scale::LogarithmicAbove(wide) = scale
+            && least > 0.0
+            && most / least > wide
+        {
             let (low, high) = (least.log10().floor(), most.log10().ceil());
             let ticks = (low as i32..=high as i32).map(|power| 10_f64.powi(power)).collect();
             return Axis { low, high, ticks, is_logarithmic: true };
@@ -176,11 +179,11 @@ mod tests {
     #[test]
     fn ticks_are_round_and_hold_all_values() {
         let axis = |values: &[f64], scale| Axis::of(values, scale);
-        assert_eq!(axis(&[0.2, 1.7], Scale::Linear).ticks, [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]);
+        assert_eq!(axis(&[0.2, 1.7], LOSSES).ticks, [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75]);
         assert_eq!(axis(&[0.99], Scale::Fraction).ticks, [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
-        assert_eq!(axis(&[1e-2, 1e-4], Scale::Logarithmic).ticks, [1e-4, 1e-3, 1e-2]);
-        assert_eq!(axis(&[0.0], Scale::Linear).ticks, [0.0, 0.25, 0.5, 0.75, 1.0]);
-        let axis = axis(&[3.0, 7.9], Scale::Linear);
+        assert_eq!(axis(&[1e-2, 1e-4], Scale::LogarithmicAbove(20.0)).ticks, [1e-4, 1e-3, 1e-2]);
+        assert_eq!(axis(&[0.0], LOSSES).ticks, [0.0, 0.25, 0.5, 0.75, 1.0]);
+        let axis = axis(&[3.0, 7.9], LOSSES);
         assert!((axis.low..=axis.high).contains(&7.9) && axis.y(axis.high) == TOP && axis.y(0.0) == BOTTOM);
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::artifact::{History, HistoryEpoch};
 use crate::dossier::Finding;
-use crate::report::html::chart::{Chart, Scale, Series};
+use crate::report::html::chart::{self, Chart, Scale, Series};
 use crate::report::html::subject::Subject;
 use crate::report::html::{curves, provenance};
 use crate::report::phrase;
@@ -106,16 +106,16 @@ fn at_equal_epochs(histories: &[(usize, &str, &History)]) -> Markup {
 }
 
 fn overlaid(stage: &str, histories: &[(usize, &str, &History)]) -> Markup {
-    let chart = |what: &str, title: &'static str, value: fn(&HistoryEpoch) -> Option<f64>, scale, label| {
+    let figure = |what: &str, title: &'static str, value: fn(&HistoryEpoch) -> Option<f64>, scale, label| {
         let series: Vec<Series> = histories.iter().map(|(index, name, history)| curves::series(name, *index, history, value)).collect();
         Chart { id: format!("comparison-{stage}-{what}"), title, series, scale, label }.figure()
     };
     html! {
         div.charts {
-            (chart("val-accuracy", "Validation accuracy", |epoch| epoch.val_accuracy, Scale::Fraction, curves::percent))
-            (chart("val-loss", "Validation loss", |epoch| epoch.val_loss, Scale::Linear, curves::loss))
-            (chart("train-loss", "Training loss", |epoch| Some(epoch.train_loss), Scale::Linear, curves::loss))
-            (chart("rate", "Learning rate", |epoch| Some(epoch.learning_rate), Scale::Logarithmic, curves::rate))
+            (figure("val-accuracy", "Validation accuracy", |epoch| epoch.val_accuracy, Scale::Fraction, curves::percent))
+            (figure("val-loss", "Validation loss", |epoch| epoch.val_loss, chart::LOSSES, curves::loss))
+            (figure("train-loss", "Training loss", |epoch| Some(epoch.train_loss), chart::LOSSES, curves::loss))
+            (figure("rate", "Learning rate", |epoch| Some(epoch.learning_rate), chart::RATES, curves::rate))
         }
     }
 }

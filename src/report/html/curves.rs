@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::artifact::{History, HistoryEpoch};
 use crate::dossier::{Finding, StageDossier};
-use crate::report::html::chart::{Chart, Scale, Series};
+use crate::report::html::chart::{self, Chart, Scale, Series};
 use crate::report::html::subject::Subject;
 
 /// Every training of a subject.
@@ -41,7 +41,7 @@ pub(super) fn rate(value: f64) -> String {
 
 fn training(subject: &Subject<'_>, stage: &StageDossier, history: &History) -> Markup {
     let name = stage.record.stage.stage.to_string();
-    let chart = |what: &str, title: &'static str, series: Vec<Series>, scale, label| {
+    let figure = |what: &str, title: &'static str, series: Vec<Series>, scale, label| {
         Chart { id: format!("{}-{name}-{what}", subject.id), title, series, scale, label }.figure()
     };
     let losses =
@@ -55,9 +55,9 @@ fn training(subject: &Subject<'_>, stage: &StageDossier, history: &History) -> M
         h3 { (name) }
         (in_words(history))
         div.charts {
-            (chart("loss", "Loss", losses, Scale::Linear, loss))
-            (chart("accuracy", "Accuracy", accuracies, Scale::Fraction, percent))
-            (chart("rate", "Learning rate", rates, Scale::Logarithmic, rate))
+            (figure("loss", "Loss", losses, chart::LOSSES, loss))
+            (figure("accuracy", "Accuracy", accuracies, Scale::Fraction, percent))
+            (figure("rate", "Learning rate", rates, chart::RATES, rate))
         }
         details { summary { "The numbers of every epoch" } (table(history)) }
     }

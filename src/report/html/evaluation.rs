@@ -185,3 +185,39 @@ fn classes(classes: &[ClassReport]) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn evaluation(rank1: f64, classes: usize) -> Evaluation {
+        let class = |index: usize| ClassReport { name: format!("class {index}"), precision: 0.5, recall: 0.25, f1: 1.0 / 3.0, support: 4 };
+        let row = |row: usize| (0..classes).map(|column| u64::from(row == column) + 3 * u64::from((row + 1) % classes == column)).collect();
+        Evaluation {
+            rows: 4 * classes as u64,
+            rank1,
+            rank5: 1.0,
+            loss: 0.5,
+            classes: (0..classes).map(class).collect(),
+            confusion: (0..classes).map(row).collect(),
+        }
+    }
+
+    #[test]
+    fn crops_stand_beside_the_baseline_with_the_change() {
+        let both = OversampleEvaluation { count: 10, gain: 0.05, baseline: evaluation(0.8, 2), crops: evaluation(0.85, 2) };
+        let shown = against_baseline(&both).into_string();
+        let position = |text: &str| shown.find(text).unwrap_or_else(|| panic!("{text}: {shown}"));
+        assert!(position("80.00 %") < position("85.00 %") && position("85.00 %") < position("+5.00 points"));
+        assert!(shown.contains("width=\"85.00\"") && shown.contains("over 10 crops"));
+    }
+
+    #[test]
+    fn the_matrix_of_many_classes_is_drawn_and_the_pairs_are_named() {
+        let many = evaluation(0.25, 30);
+        let drawn = large_matrix(&many, "m").into_string();
+        // A quarter of every row is right: the third of nine shades. Three quarters lie beside the diagonal.
+        assert!(drawn.contains("class=\"f3\" d=\"M0 0h1v1h-1zM1 1h1v1h-1z") && drawn.contains("class=\"f7\" d=\"M1 0h1v1h-1zM2 1"));
+        assert!(confused(&many).into_string().contains("class 0 → class 1</span> (3)"));
+    }
+}

@@ -29,7 +29,7 @@ pub(super) fn section(subject: &Subject<'_>) -> Markup {
                 Finding::Augmented(images) => {
                     h3 { (name) ": as the network saw them" }
                     p { "The same training images in the first epochs, cropped and varied as they were then; the mean is not subtracted here." }
-                    @for image in images { (strip(image)) }
+                    div.strips { @for image in images { (strip(image)) } }
                 }
                 Finding::History(_) | Finding::Evaluation(_) | Finding::Oversample(_) | Finding::Crops(_) | Finding::Mistakes(_) => {}
             }

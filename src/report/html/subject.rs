@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::dossier::{Chapter, Dossier, Finding, StageDossier};
-use crate::record::StageState;
+use crate::record::{Label, StageState};
 use crate::report::html::{curves, evaluation, graph, pictures, provenance};
 use crate::report::phrase;
 
@@ -27,11 +27,12 @@ impl<'a> Subject<'a> {
         let mut subjects = Vec::new();
         for dossier in dossiers {
             for chapter in &dossier.chapters {
-                let run = &dossier.record.id;
+                let record = &dossier.record;
+                let run = record.name.as_ref().map_or(record.id.as_str(), Label::as_str);
                 let name = match &chapter.variant {
                     Some(variant) if several_runs => format!("{run} {}", variant.variant),
                     Some(variant) => variant.variant.to_string(),
-                    None => run.clone(),
+                    None => run.to_owned(),
                 };
                 subjects.push(Subject { name, id: format!("s{}", subjects.len()), dossier, chapter, is_one_of_many });
             }

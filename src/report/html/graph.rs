@@ -97,6 +97,7 @@ pub(super) fn state(stage: &StageDossier) -> (&'static str, String) {
         StageState::Finished => ("ran", format!("✓ ran in {}", seconds(stage.record.seconds))),
         StageState::Unpublished => ("ran", "ran, not cached".to_owned()),
         StageState::Failed => ("failed", "✗ failed".to_owned()),
+        StageState::Superseded => ("not-run", "stopped: no longer wanted".to_owned()),
     }
 }
 

@@ -16,6 +16,7 @@ pub(super) fn headline(record: &RunRecord) -> Markup {
         Some(RunOutcome::Succeeded) => ("good", "✓ finished"),
         Some(RunOutcome::Failed) => ("bad", "✗ failed"),
         Some(RunOutcome::Interrupted) => ("bad", "interrupted"),
+        Some(RunOutcome::Superseded) => ("bad", "gave way to a later run"),
         None => ("bad", "did not come to its end"),
     };
     let started = &record.provenance.started;

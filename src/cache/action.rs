@@ -130,7 +130,7 @@ impl Cache {
 
     /// The key that each stage of a pipeline last had, to explain the next one by.
     pub fn heads(&self, pipeline: &str) -> BTreeMap<StageId, ActionKey> {
-        fs::read(self.heads_path(pipeline)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        json::read(&self.heads_path(pipeline)).ok().flatten().unwrap_or_default()
     }
 
     /// Replaces the heads of a pipeline.

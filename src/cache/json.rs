@@ -1,25 +1,94 @@
-//! Records of the cache as JSON files, written whole or not at all.
+//! Records of the cache as JSON files, written whole or not at all, each with a seal: a digest of its name and of all that it says.
+//!
+//! A record whose seal is broken says something that nobody wrote. One without a seal is of a version that wrote none.
 
 use std::path::Path;
 use std::{fs, io};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::cache::CacheError;
 use crate::cache::store::write_atomically;
+use crate::key::{Digest, Hasher};
 
-/// Reads a record; `None` if there is none, or one that cannot be understood: damage is a miss.
+/// No field of a record and no stage has this name.
+const SEAL: &str = "#seal";
+
+const DOMAIN: &str = "packtrain record 1";
+
+/// Reads a record; `None` if there is none, or one that cannot be understood or whose seal is broken: damage is a miss.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
     match fs::read(path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Ok(bytes) => Ok(parse(path, &bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(CacheError { path: path.to_owned(), source }),
     }
 }
 
-/// Writes a record.
+/// Writes a record, which is a struct or a map.
 pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
-    let bytes = serde_json::to_vec_pretty(record).map_err(|error| CacheError { path: path.to_owned(), source: error.into() })?;
-    write_atomically(path, &bytes)
+    let failed = |error: serde_json::Error| CacheError { path: path.to_owned(), source: error.into() };
+    let mut value = serde_json::to_value(record).map_err(failed)?;
+    let seal = seal(path, &value);
+    if let Value::Object(map) = &mut value {
+        map.insert(SEAL.to_owned(), seal.to_string().into());
+    }
+    write_atomically(path, &serde_json::to_vec_pretty(&value).map_err(failed)?)
+}
+
+fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Option<T> {
+    let mut value: Value = serde_json::from_slice(bytes).ok()?;
+    let written = value.as_object_mut()?.shift_remove(SEAL);
+    let is_sound = written.is_none_or(|written| written == seal(path, &value).to_string());
+    if is_sound { serde_json::from_value(value).ok() } else { None }
+}
+
+/// Without the seal itself, and however it is laid out.
+fn seal(path: &Path, value: &Value) -> Digest {
+    let name = path.file_stem().unwrap_or_default();
+    Hasher::new(DOMAIN).field(name.as_encoded_bytes()).field(value.to_string().as_bytes()).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn a_record_with_any_bit_flipped_is_a_miss_or_says_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        let record = BTreeMap::from([("loss".to_owned(), 0.1 + 0.2), ("rank-1".to_owned(), 1e-300)]);
+        write(&path, &record).unwrap();
+        let intact = fs::read(&path).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(record.clone()));
+        let mut misses = 0;
+        for position in 0..intact.len() * 8 {
+            let mut bytes = intact.clone();
+            bytes[position / 8] ^= 1 << (position % 8);
+            let found: Option<BTreeMap<String, Value>> = parse(&path, &bytes);
+            misses += usize::from(found.is_none());
+            // With the name of the seal damaged, the rest is as it was written.
+            let told = found.map(|mut found| {
+                found.retain(|name, _| record.contains_key(name));
+                serde_json::from_value(serde_json::to_value(found).unwrap()).unwrap()
+            });
+            assert!(told.is_none_or(|told: BTreeMap<String, f64>| told == record), "bit {position}");
+        }
+        assert!(misses > intact.len() * 6, "{misses}");
+    }
+
+    #[test]
+    fn a_record_under_another_s_name_is_a_miss_and_one_without_a_seal_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["a.json", "b.json"].map(|name| folder.path().join(name));
+        write(&path, &BTreeMap::from([("x", 1)])).unwrap();
+        fs::rename(&path, &other).unwrap();
+        assert_eq!(read::<BTreeMap<String, u32>>(&other).unwrap(), None);
+        fs::write(&path, r#"{"x": 1}"#).unwrap();
+        assert_eq!(read(&path).unwrap(), Some(BTreeMap::from([("x".to_owned(), 1)])));
+    }
 }

@@ -39,6 +39,11 @@ impl Memo {
         Memo { path, entries, fresh: Mutex::new(BTreeMap::new()) }
     }
 
+    /// Whether the file that it is kept in can be read, if there is one.
+    pub(super) fn is_sound(&self) -> bool {
+        fs::read(&self.path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |bytes| parse(&bytes).is_some())
+    }
+
     /// The digest of a file and the identity that it had before it was read.
     pub fn digest(&self, path: &Path) -> io::Result<(Digest, FileIdentity)> {
         let identity = FileIdentity::of(path)?;

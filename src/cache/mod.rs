@@ -17,6 +17,7 @@ mod memo;
 mod outputs;
 mod stay;
 mod store;
+mod verify;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub use memo::Memo;
 pub use outputs::place;
 pub use stay::{Alone, Pins, Stay};
 pub use store::{ObjectState, ObjectStore};
+pub use verify::{Checked, Concern, Damage, Fate, ObjectsRead, Part, Problem, Sample, Verification};
 
 /// The cache of a project.
 #[derive(Debug)]

@@ -110,11 +110,7 @@ impl ObjectStore {
 
     /// Takes a damaged object away, so that it is missing.
     pub fn remove(&self, digest: &Digest) -> Result<(), CacheError> {
-        let path = self.path(digest);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(CacheError { path, source: error }),
-            _ => Ok(()),
-        }
+        remove_file(&self.path(digest))
     }
 }
 
@@ -132,8 +128,19 @@ pub(super) fn make_parent(path: &Path) -> Result<(), CacheError> {
     path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(CacheError::io(folder)))
 }
 
+/// Removes a file that need not be there.
+pub(super) fn remove_file(path: &Path) -> Result<(), CacheError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(CacheError { path: path.to_owned(), source }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) fn sync_folder(folder: &Path) -> Result<(), CacheError> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(CacheError::io(folder))
+}
+
 /// A rename is only durable once the folder is.
 fn sync_parent(path: &Path) -> Result<(), CacheError> {
-    let sync = |folder: &Path| File::open(folder).and_then(|folder| folder.sync_all()).map_err(CacheError::io(folder));
-    path.parent().map_or(Ok(()), sync)
+    path.parent().map_or(Ok(()), sync_folder)
 }

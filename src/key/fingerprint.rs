@@ -18,12 +18,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::key::{Change, Digest, Hasher};
+use crate::key::{Change, Digest, Hasher, ParseDigestError};
 
 const DOMAIN: &str = "packtrain action 1";
 
@@ -150,6 +151,14 @@ impl ActionKey {
 impl fmt::Display for ActionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for ActionKey {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<ActionKey, ParseDigestError> {
+        text.parse().map(ActionKey)
     }
 }
 

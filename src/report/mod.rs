@@ -11,6 +11,7 @@ mod html;
 mod json;
 mod lines;
 mod phrase;
+mod reading;
 mod show;
 mod summary;
 mod table;
@@ -27,10 +28,11 @@ pub use html::write_page;
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use phrase::{bytes, grouped, list, rows_reused, seconds};
+pub use reading::ReadingBar;
 pub use show::{show_evaluation, show_history, show_mean, show_model, show_oversample, show_rows, sparkline};
 pub use summary::write_summary;
 pub use table::Table;
-pub use way_on::write_way_on;
+pub use way_on::{command_line, write_way_on};
 
 /// Shows a run while it goes on. [`Bars`], [`Lines`] and [`JsonLines`] do.
 pub trait Reporter {

@@ -20,11 +20,15 @@ pub fn write_way_on(record: &RunRecord, out: &mut dyn Write) -> io::Result<()> {
     if !kept.is_empty() {
         writeln!(out, "{kept}")?;
     }
-    // Only words that no command line can have cannot be quoted.
-    match shlex::try_join(record.provenance.command.iter().map(String::as_str)) {
-        Ok(command) if !command.is_empty() => writeln!(out, "{advice}: {command}"),
-        _ => writeln!(out, "{advice}"),
+    match command_line(&record.provenance.command) {
+        Some(command) => writeln!(out, "{advice}: {command}"),
+        None => writeln!(out, "{advice}"),
     }
+}
+
+/// A command line as a shell takes it; none without words. Only words that no command line can have cannot be quoted.
+pub fn command_line(words: &[String]) -> Option<String> {
+    shlex::try_join(words.iter().map(String::as_str)).ok().filter(|command| !command.is_empty())
 }
 
 /// The stages whose results are in the cache.

@@ -33,4 +33,5 @@ mod training;
 #[cfg(feature = "torch")]
 mod trajectory;
 mod variants;
+mod verify;
 mod watch;

@@ -17,8 +17,6 @@ mod files;
 mod holders;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +24,7 @@ use serde::Serialize;
 
 use crate::cache::gc::files::{Fate, StrayFile};
 use crate::cache::gc::holders::Holders;
-use crate::cache::store::StoredObject;
+use crate::cache::store::{StoredObject, remove_file, sync_folder};
 use crate::cache::{Alone, Cache, CacheError};
 use crate::key::ActionKey;
 
@@ -175,14 +173,14 @@ impl Garbage {
 
     /// Nothing names what is to be removed after this, even if the power fails.
     fn remove_records(&self) -> Result<(), CacheError> {
-        self.records.iter().try_for_each(|path| remove(path))?;
+        self.records.iter().try_for_each(|path| remove_file(path))?;
         let mut folders: Vec<&Path> = self.records.iter().filter_map(|path| path.parent()).collect();
         folders.dedup();
-        folders.into_iter().try_for_each(sync)
+        folders.into_iter().try_for_each(sync_folder)
     }
 
     fn remove_rest(&self, cache: &Cache) -> Result<(), CacheError> {
-        self.rest.iter().try_for_each(|path| remove(path))?;
+        self.rest.iter().try_for_each(|path| remove_file(path))?;
         files::sweep(cache)
     }
 }
@@ -216,17 +214,6 @@ impl std::str::FromStr for KeptStates {
             other => Err(format!("`{other}` is none of all, last and none")),
         }
     }
-}
-
-fn remove(path: &Path) -> Result<(), CacheError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(CacheError { path: path.to_owned(), source }),
-        _ => Ok(()),
-    }
-}
-
-fn sync(folder: &Path) -> Result<(), CacheError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(CacheError::io(folder))
 }
 
 #[cfg(test)]

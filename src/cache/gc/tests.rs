@@ -1,5 +1,7 @@
 //! What is kept and what goes, on records made up for it.
 
+use std::fs::{self, File};
+
 use serde_json::json;
 
 use super::*;

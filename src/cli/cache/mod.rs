@@ -1,8 +1,9 @@
-//! `packtrain cache`: what the state folder holds, and making room.
+//! `packtrain cache`: what the state folder holds, whether it is sound, and making room.
 
 mod gc;
 mod size;
 mod status;
+mod verify;
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::cli::{ExitCode, Global};
 use crate::record::Runs;
 use crate::report::{self, Table};
 
-/// See what the cache of the project holds, and make room in it
+/// See what the cache of the project holds, check it, and make room in it
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
     #[command(subcommand)]
@@ -25,12 +26,14 @@ pub(super) struct CacheArgs {
 enum CacheCommand {
     Status(status::CacheStatusArgs),
     Gc(gc::GcArgs),
+    Verify(verify::VerifyArgs),
 }
 
 pub(super) fn run(args: &CacheArgs, global: &Global) -> Result<ExitCode, CommandError> {
     match &args.command {
         CacheCommand::Status(args) => status::run(args, global),
         CacheCommand::Gc(args) => gc::run(args, global),
+        CacheCommand::Verify(args) => verify::run(args, global),
     }
 }
 

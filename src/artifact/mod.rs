@@ -3,6 +3,7 @@
 //! The only user of the `hdf5`, `image`, `plotters` and `safetensors` libraries. Knows nothing of stages, keys or where files lie.
 
 mod checkpoint;
+mod compare;
 mod csv;
 mod error;
 mod evaluation;
@@ -20,6 +21,7 @@ mod rows;
 mod tensors;
 
 pub use checkpoint::{Checkpoint, Counters};
+pub use compare::Distance;
 pub use csv::csv_field;
 pub use error::ArtifactError;
 pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};

@@ -33,6 +33,33 @@ pub struct ActionRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub states: Vec<TrajectoryKey>,
     pub provenance: Provenance,
+    /// What later reruns gave, the latest last; of each device one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
+}
+
+/// What a rerun gave, compared with the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Check {
+    pub verdict: Verdict,
+    /// The greatest share by which numbers were allowed to differ.
+    pub tolerance: f64,
+    /// When the rerun ended, RFC 3339.
+    pub finished: String,
+    /// packtrain's version.
+    pub tool: String,
+    /// The device of the rerun, where a network ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<String>,
+}
+
+/// How a rerun compares with the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    BitExact,
+    WithinTolerance,
+    Different,
 }
 
 /// A file of the store under the name that users see.
@@ -67,6 +94,17 @@ pub struct Effort {
     pub epochs: u32,
 }
 
+impl Verdict {
+    /// As people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::BitExact => "bit-exact",
+            Verdict::WithinTolerance => "within tolerance",
+            Verdict::Different => "different",
+        }
+    }
+}
+
 impl ActionRecord {
     /// A record of the present format.
     pub fn new(fingerprint: Fingerprint, outputs: BTreeMap<String, StoredFile>, provenance: Provenance) -> ActionRecord {
@@ -80,6 +118,7 @@ impl ActionRecord {
             row_sources: BTreeMap::new(),
             states: Vec::new(),
             provenance,
+            checks: Vec::new(),
         }
     }
 
@@ -113,6 +152,17 @@ impl Cache {
     /// Publishes a record. Every object that it names must be in the store.
     pub fn publish(&self, record: &ActionRecord) -> Result<(), CacheError> {
         json::write(&self.action_path(&record.fingerprint.key()), record)
+    }
+
+    /// Adds a check to a result that was compared, unless that has been replaced by another one meanwhile.
+    pub fn remember_check(&self, compared: &ActionRecord, check: &Check) -> Result<(), CacheError> {
+        let Some(mut record) = self.action(&compared.fingerprint.key())? else { return Ok(()) };
+        if record.outputs != compared.outputs {
+            return Ok(());
+        }
+        record.checks.retain(|earlier| earlier.device != check.device);
+        record.checks.push(check.clone());
+        self.publish(&record)
     }
 
     /// The first output of a record whose object is missing or damaged; a damaged one is taken away.

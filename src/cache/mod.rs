@@ -22,7 +22,7 @@ mod verify;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use action::{ActionRecord, Effort, Provenance, StoredFile};
+pub use action::{ActionRecord, Check, Effort, Provenance, StoredFile, Verdict};
 pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
 pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates, Uses};

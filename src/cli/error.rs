@@ -10,7 +10,7 @@ use crate::cache::CacheError;
 use crate::cli::ExitCode;
 use crate::cli::new::NewError;
 use crate::compare::ColumnError;
-use crate::exec::WorkerError;
+use crate::exec::{ExecError, WorkerError};
 use crate::key::{StageId, StagePath};
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
@@ -40,6 +40,8 @@ pub(super) enum CommandError {
     Worker(#[from] WorkerError),
     #[error(transparent)]
     Stage(#[from] StageError),
+    #[error("{stage} cannot be checked: {source}")]
+    Check { stage: StagePath, source: Box<ExecError> },
     #[error("there is no stage `{stage}` in {pipeline}; its stages are {}", known.join(", "))]
     UnknownStage { stage: StageId, pipeline: String, known: Vec<String> },
     #[error("no stage of {pipeline} is chosen by `--only`, `--from` and `--until` together")]
@@ -145,7 +147,8 @@ impl CommandError {
             | CommandError::Artifact(_)
             | CommandError::Output(_)
             | CommandError::Signal(_) => ExitCode::Storage,
-            CommandError::Worker(_) | CommandError::Stage(_) => ExitCode::StageFailed,
+            CommandError::Check { source, .. } if source.is_interruption() => ExitCode::Interrupted,
+            CommandError::Worker(_) | CommandError::Stage(_) | CommandError::Check { .. } => ExitCode::StageFailed,
         }
     }
 }

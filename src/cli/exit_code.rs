@@ -14,6 +14,8 @@ pub enum ExitCode {
     InvalidManifest = 3,
     /// The cache or an input could not be read or written.
     Storage = 4,
+    /// A result is not the one that is expected.
+    Different = 5,
     /// Stopped by the user.
     Interrupted = 130,
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use clap::Args;
 
-use crate::cache::{ActionRecord, Cache};
+use crate::cache::{ActionRecord, Cache, Check};
 use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
 use crate::cli::{ExitCode, Global, completions};
@@ -86,6 +86,10 @@ fn write_record(key: &ActionKey, record: &ActionRecord, out: &mut dyn Write) -> 
     )?;
     if let Some(rows) = report::rows_reused(record.result.rows) {
         writeln!(out, "  rows     {rows} from earlier results")?;
+    }
+    for Check { verdict, tolerance, finished, tool, device } in &record.checks {
+        let device = device.as_ref().map(|device| format!(" on {device}")).unwrap_or_default();
+        writeln!(out, "  checked  {} by a rerun with packtrain {tool}{device}, {finished}, tolerance {tolerance}", verdict.as_str())?;
     }
     for (name, digest) in &record.fingerprint.inputs {
         writeln!(out, "  input    {name}  {digest}")?;

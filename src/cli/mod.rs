@@ -1,6 +1,7 @@
 //! The commands: one file each. Errors become what the user reads here and nowhere else.
 
 mod cache;
+mod check;
 mod completions;
 mod demo_data;
 mod diff;
@@ -69,6 +70,7 @@ enum Command {
     Plan(plan::PlanArgs),
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
+    Check(check::CheckArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Report(report::ReportArgs),
@@ -121,6 +123,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Plan(args)) => plan::run(&args, global),
         Some(Command::Status(args)) => status::run(&args, global),
         Some(Command::Explain(args)) => explain::run(&args, global),
+        Some(Command::Check(args)) => check::run(&args, global),
         Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Report(args)) => report::run(&args, global),

@@ -27,20 +27,29 @@ pub(super) fn run(args: &StatusArgs, global: &Global) -> Result<ExitCode, Comman
     let forecasts = forecast(&loaded.plans(), &cache)?;
     cache.memo().save()?;
     let heads: BTreeMap<StagePath, ActionKey> = loaded.family.variants.iter().flat_map(|pipeline| heads(pipeline, &cache)).collect();
-    let mut table = Table::with_header(["stage", "kind", "state", "last run", "took", "size"]);
+    let mut table = Table::with_header(["stage", "kind", "state", "last run", "took", "size", "checked"]);
     for forecast in &forecasts {
         let record = last_record(forecast, &heads, &cache)?;
-        let [finished, took, size] = record.as_ref().map(made).unwrap_or_default();
-        table.push([forecast.stage.to_string(), forecast.kind.to_owned(), state(&forecast.outlook).to_owned(), finished, took, size]);
+        let [finished, took, size, checked] = record.as_ref().map(made).unwrap_or_default();
+        table.push([
+            forecast.stage.to_string(),
+            forecast.kind.to_owned(),
+            state(&forecast.outlook).to_owned(),
+            finished,
+            took,
+            size,
+            checked,
+        ]);
     }
-    write!(io::stdout().lock(), "{table}")?;
+    write!(io::stdout().lock(), "{}", table.without_empty_columns())?;
     Ok(ExitCode::Success)
 }
 
-/// When a result was made, how long it took, and how large it is.
-fn made(record: &ActionRecord) -> [String; 3] {
+/// When a result was made, how long it took, how large it is, and how the last rerun compared with it.
+fn made(record: &ActionRecord) -> [String; 4] {
     let size = record.outputs.values().map(|file| file.size).sum();
-    [record.provenance.finished.clone(), report::seconds(record.provenance.seconds), report::bytes(size)]
+    let checked = record.checks.last().map(|check| check.verdict.as_str().to_owned()).unwrap_or_default();
+    [record.provenance.finished.clone(), report::seconds(record.provenance.seconds), report::bytes(size), checked]
 }
 
 /// The key that each stage last had.

@@ -168,7 +168,7 @@ impl Action<'_> {
     }
 }
 
-fn execute(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, ExecError> {
+pub(super) fn execute(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, ExecError> {
     match (&job.spec, job.threads) {
         (StageSpec::Command(spec), _) => Ok(command::run(spec, job, context)?),
         (spec, _) if spec.needs_worker() => Ok(worker::run(job, context)?),

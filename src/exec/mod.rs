@@ -4,6 +4,7 @@
 
 mod action;
 mod capacity;
+mod check;
 mod checkpointing;
 mod child;
 mod command;
@@ -13,6 +14,7 @@ mod scheduler;
 mod stop;
 mod worker;
 
+pub use check::{CheckOptions, CheckOutcome, CheckOutside, ComparedOutput, check};
 pub use command::CommandError;
 pub use guard::guard;
 pub use scheduler::{ExecError, Outside, RunOptions, run};

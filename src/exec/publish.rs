@@ -31,9 +31,7 @@ pub(super) struct Finished<'a> {
 /// there is any, the record is not published, because nobody can say which content the result belongs to.
 pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRecord, Vec<PathBuf>), ExecError> {
     let job = finished.job;
-    for output in job.spec.outputs() {
-        check(&job.spec, &output, &job.out.join(&*output.file))?;
-    }
+    check_outputs(job)?;
     let mut outputs = BTreeMap::new();
     for output in job.spec.outputs() {
         outputs.insert(output.name.to_string(), store(&output, &job.out, cache)?);
@@ -83,6 +81,10 @@ fn store_row_sources(job: &StageJob, cache: &Cache) -> Result<BTreeMap<String, D
 }
 
 /// A stage has only succeeded if every output that it declares is there, is its own, and opens.
+pub(super) fn check_outputs(job: &StageJob) -> Result<(), ExecError> {
+    job.spec.outputs().iter().try_for_each(|output| check(&job.spec, output, &job.out.join(&*output.file)))
+}
+
 fn check(spec: &StageSpec, output: &OutputDecl, path: &Path) -> Result<(), ExecError> {
     let name = || output.name.to_string();
     let Ok(metadata) = std::fs::symlink_metadata(path) else {

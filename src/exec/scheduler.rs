@@ -59,6 +59,11 @@ pub enum ExecError {
     /// It is needed by a stage that was chosen, but was not chosen itself.
     #[error("it has no result for its present inputs and is not chosen to run; choose it too, or run it first")]
     LeftOut,
+    /// It is checked without a result of its own and of what it needs.
+    #[error("{stage} has no result for its present inputs; run it first")]
+    Unsettled { stage: String },
+    #[error("{path} changed while it ran", path = path.display())]
+    Unstable { path: PathBuf },
     /// The machine is too small.
     #[error("{0}")]
     NoRoom(String),
@@ -418,7 +423,7 @@ impl Variant<'_> {
 
 impl ExecError {
     /// Whether the user asked for it.
-    pub(super) fn is_interruption(&self) -> bool {
+    pub fn is_interruption(&self) -> bool {
         matches!(
             self,
             ExecError::Stage(StageError::Interrupted)

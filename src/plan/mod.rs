@@ -12,6 +12,7 @@ mod inputs;
 mod reuse;
 mod row_images;
 mod selection;
+mod settled;
 mod trajectory;
 
 pub use decide::{Decision, decide, fingerprint};
@@ -23,4 +24,5 @@ pub use inputs::{GatheredInputs, PlanError, gather};
 pub use reuse::ReusableRows;
 pub use row_images::RowImages;
 pub use selection::Selection;
+pub use settled::{Settled, Settlement, settle};
 pub use trajectory::{RateChange, TrainingStart, Trajectory};

@@ -10,6 +10,7 @@
 
 mod browser;
 mod caching;
+mod check;
 mod command;
 mod comparing;
 mod completions;

@@ -28,7 +28,7 @@ fn the_readme_lists_every_command_and_exit_code() {
     for command in commands.filter_map(|line| line.split_whitespace().next()).filter(|command| *command != "help") {
         assert!(text.contains(&format!("| `{command}")), "{command} is not in the README");
     }
-    for code in ["0 done", "1 a stage failed", "2 wrong command line", "3 wrong manifest", "4 the cache", "130 interrupted"] {
+    for code in ["0 done", "1 a stage failed", "2 wrong command line", "3 wrong manifest", "4 the cache", "5 a result", "130 interrupted"] {
         assert!(text.contains(code), "{code}");
     }
 }

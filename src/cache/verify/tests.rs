@@ -116,7 +116,9 @@ fn a_file_under_a_name_that_no_record_has_is_found_and_removed() {
 #[test]
 fn a_sample_reads_about_its_share_of_the_objects() {
     let fixture = Fixture::new();
-    (0..400).for_each(|number| drop(fixture.object(&number.to_string())));
+    for number in 0..400 {
+        fixture.object(&number.to_string());
+    }
     let read = |share| fixture.cache.read_objects(Sample(share), &|_, _| {}).unwrap();
     let (all, none, quarter) = (read(1.0), read(0.0), read(0.25));
     assert_eq!([(all.objects, all.left_out), (none.objects, none.left_out)], [(400, 0), (0, 400)]);

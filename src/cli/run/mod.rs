@@ -137,7 +137,7 @@ fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {
 }
 
 /// The first Ctrl-C asks the run to stop; a second one ends the program at once.
-fn stop_by_signal() -> Result<Arc<Stop>, CommandError> {
+pub(super) fn stop_by_signal() -> Result<Arc<Stop>, CommandError> {
     let stop = Arc::new(Stop::default());
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || {

@@ -22,6 +22,7 @@
 //! | [`preflight`] | what would make a run fail, found before it starts |
 //! | [`report`] | events and records made readable |
 //! | [`plan`] | the graph of stages and what a run would do |
+//! | [`lockfile`] | what stages take and give, pinned in a text beside the manifest |
 //! | [`watch`] | what runs read from outside, and when it changes |
 //! | [`exec`] | running the plan |
 //! | [`cli`] | the commands |
@@ -39,6 +40,7 @@
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
+//! | `<manifest>.lock` | [`lockfile::Lockfile`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.json` | [`artifact::Mean`], [`artifact::History`], [`artifact::Evaluation`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/model.safetensors` | [`artifact::ModelFile`] |
@@ -69,6 +71,7 @@ pub mod schema;
 
 pub mod preflight;
 
+pub mod lockfile;
 pub mod plan;
 pub mod watch;
 

@@ -12,6 +12,7 @@ use crate::cli::new::NewError;
 use crate::compare::ColumnError;
 use crate::exec::{ExecError, WorkerError};
 use crate::key::{StageId, StagePath};
+use crate::lockfile::LockError;
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
 use crate::record::{Label, ReferenceError};
@@ -42,6 +43,8 @@ pub(super) enum CommandError {
     Stage(#[from] StageError),
     #[error("{stage} cannot be checked: {source}")]
     Check { stage: StagePath, source: Box<ExecError> },
+    #[error(transparent)]
+    Lock(#[from] LockError),
     #[error("there is no stage `{stage}` in {pipeline}; its stages are {}", known.join(", "))]
     UnknownStage { stage: StageId, pipeline: String, known: Vec<String> },
     #[error("no stage of {pipeline} is chosen by `--only`, `--from` and `--until` together")]
@@ -117,6 +120,12 @@ impl CommandError {
             }
             CommandError::NameTaken { .. } => Some("choose another name, or take it away from that run with `packtrain name RUN --remove`"),
             CommandError::ResultGone { .. } => Some("run it again; a run with a name keeps its results"),
+            CommandError::Lock(LockError::Missing { .. } | LockError::Malformed { .. }) => {
+                Some("`packtrain run MANIFEST`, then `packtrain lock MANIFEST` writes one of what is there")
+            }
+            CommandError::Lock(LockError::Different(_)) => {
+                Some("to accept what is there now, run without `--locked` and then `packtrain lock MANIFEST`")
+            }
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -124,6 +133,10 @@ impl CommandError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
+            CommandError::Lock(LockError::Different(_)) => ExitCode::Different,
+            CommandError::Lock(LockError::Missing { .. } | LockError::Malformed { .. }) => ExitCode::InvalidManifest,
+            CommandError::Lock(LockError::Unsettled { .. }) => ExitCode::StageFailed,
+            CommandError::Lock(LockError::Io { .. } | LockError::Plan(_)) => ExitCode::Storage,
             CommandError::Manifest(_) | CommandError::NoManifest { .. } => ExitCode::InvalidManifest,
             CommandError::UnknownStage { .. }
             | CommandError::NothingChosen { .. }

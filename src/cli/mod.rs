@@ -11,6 +11,7 @@ mod explain;
 mod graph;
 mod guard;
 mod history;
+mod lock;
 mod metrics;
 mod name;
 mod new;
@@ -71,6 +72,7 @@ enum Command {
     Status(status::StatusArgs),
     Explain(explain::ExplainArgs),
     Check(check::CheckArgs),
+    Lock(lock::LockArgs),
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Report(report::ReportArgs),
@@ -124,6 +126,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Status(args)) => status::run(&args, global),
         Some(Command::Explain(args)) => explain::run(&args, global),
         Some(Command::Check(args)) => check::run(&args, global),
+        Some(Command::Lock(args)) => lock::run(&args, global),
         Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Report(args)) => report::run(&args, global),

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
+use crate::cli::lock::LockedArgs;
 use crate::cli::project::{ManifestArgs, SelectionArgs};
 use crate::cli::{ExitCode, Global};
 use crate::plan::{Forecast, Outlook, Plan, forecast};
@@ -18,6 +19,8 @@ pub(super) struct PlanArgs {
     manifest: ManifestArgs,
     #[command(flatten)]
     selection: SelectionArgs,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -26,7 +29,9 @@ pub(super) struct PlanArgs {
 pub(super) fn run(args: &PlanArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let loaded = args.manifest.load(global)?;
     let cache = loaded.cache()?;
-    print(&args.selection.plans(&loaded)?, &cache, args.json)
+    let plans = args.selection.plans(&loaded)?;
+    args.locked.check(&args.manifest, &plans, &cache)?;
+    print(&plans, &cache, args.json)
 }
 
 /// Prints the forecast of a run.

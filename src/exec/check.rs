@@ -1,5 +1,6 @@
 //! Running a stage again, aside: nothing is published but the verdict, and no earlier work spares any of it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Instant;
@@ -13,7 +14,7 @@ use crate::exec::action::execute;
 use crate::exec::publish::check_outputs;
 use crate::exec::{ExecError, Stop};
 use crate::key::{ActionKey, Change, Digest, Fingerprint, StagePath};
-use crate::plan::{Plan, Settled, settle};
+use crate::plan::{Plan, RowImages, Settled, settle};
 use crate::stage::{ArtifactType, Device, OutputDecl, StageContext, StageJob, StageSpec, TimeLimit};
 
 /// How to check.
@@ -66,7 +67,8 @@ pub fn check(plan: &Plan<'_>, cache: &Cache, options: CheckOptions, outside: &mu
     let waiting = |holder: &str| (outside.emit)(RunEvent::StageWaiting { stage: path.clone(), holder: holder.to_owned() });
     let pins = Pins::of_results(needed.iter().chain([checked]).map(|settled| &settled.record));
     let lock = stay.away(&pins, || cache.lock(&key_of_check(&checked.record.fingerprint), &holder, waiting))??;
-    let job = job(checked, lock.scratch(), options.device);
+    let packed_rows = RowImages::of(checked.stage, &checked.inputs, cache)?.into_packed();
+    let job = StageJob { packed_rows, ..job(checked, lock.scratch(), options.device) };
     let started = Instant::now();
     let (output, metrics) = stay.away(&pins, || rerun(&job, checked, &path, outside))??;
     let seconds = started.elapsed().as_secs_f64();
@@ -106,6 +108,7 @@ fn job(checked: &Settled<'_>, out: &Path, device: Device) -> StageJob {
         device,
         threads: None,
         resume: None,
+        packed_rows: BTreeMap::new(),
         earlier: Vec::new(),
     }
 }

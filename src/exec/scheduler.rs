@@ -25,6 +25,7 @@ use crate::exec::command::CommandError;
 use crate::exec::stop::Stop;
 use crate::exec::worker::WorkerError;
 use crate::key::{ActionKey, Change, StageId, StagePath};
+use crate::lockfile::{Difference, Lockfile};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, Plan, PlanError, Trajectory, decide, fingerprint, gather, upstream};
 use crate::stage::{Device, StageError};
@@ -39,6 +40,8 @@ pub struct RunOptions {
     pub keep_going: bool,
     /// The most stages that run at once.
     pub jobs: Option<usize>,
+    /// What every stage has to give.
+    pub locked: Option<Lockfile>,
 }
 
 /// Why a stage did not finish.
@@ -64,6 +67,9 @@ pub enum ExecError {
     Unsettled { stage: String },
     #[error("{path} changed while it ran", path = path.display())]
     Unstable { path: PathBuf },
+    /// It gave something else than the lock says; nothing that needs it runs.
+    #[error(transparent)]
+    NotLocked(#[from] Box<Difference>),
     /// The machine is too small.
     #[error("{0}")]
     NoRoom(String),
@@ -329,9 +335,9 @@ impl<'a> Schedule<'a> {
     }
 
     fn finish(&mut self, id: NodeId, done: Done, cache: &Cache, outside: &mut Outside<'_>) {
-        let files = match self.place_outputs(id, &done.record, cache) {
+        let files = match self.as_locked(id, &done.record).and_then(|()| Ok(self.place_outputs(id, &done.record, cache)?)) {
             Ok(files) => files,
-            Err(error) => return self.fail(id, &error.into(), outside),
+            Err(error) => return self.fail(id, &error, outside),
         };
         let Done { record, ran } = done;
         let result = StageResult {
@@ -370,6 +376,11 @@ impl<'a> Schedule<'a> {
         };
         self.outcome = self.outcome.max(outcome);
         (outside.emit)(event);
+    }
+
+    fn as_locked(&self, id: NodeId, record: &ActionRecord) -> Result<(), ExecError> {
+        let locked = self.options.locked.as_ref();
+        Ok(locked.map_or(Ok(()), |lock| lock.check_outputs(&self.path(id), record))?)
     }
 
     fn place_outputs(&self, id: NodeId, record: &ActionRecord, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {

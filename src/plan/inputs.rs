@@ -61,13 +61,22 @@ pub fn gather(
     upstream: &BTreeMap<StageId, ActionRecord>,
     cache: &Cache,
 ) -> Result<Option<GatheredInputs>, PlanError> {
+    gather_by(stage, &|from, output| Some(upstream.get(from)?.outputs.get(output)?.digest), cache)
+}
+
+/// As [`gather`], with the digests of upstream outputs, which need not be there.
+pub fn gather_by(
+    stage: &PipelineStage,
+    upstream: &dyn Fn(&StageId, &str) -> Option<Digest>,
+    cache: &Cache,
+) -> Result<Option<GatheredInputs>, PlanError> {
     let mut gathered = GatheredInputs::default();
     for input in &stage.inputs {
         match &input.source {
             PipelineInputSource::Output { stage: from, output } => {
-                let Some(file) = upstream.get(from).and_then(|record| record.outputs.get(output)) else { return Ok(None) };
-                gathered.digests.insert(input.name.clone(), file.digest);
-                gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&file.digest)));
+                let Some(digest) = upstream(from, output) else { return Ok(None) };
+                gathered.digests.insert(input.name.clone(), digest);
+                gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&digest)));
             }
             PipelineInputSource::File(path) => gathered.add_file(stage, input, path, cache)?,
             PipelineInputSource::ImageFolder(root) => gathered.add_images(stage, input, root, cache)?,

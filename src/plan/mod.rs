@@ -20,7 +20,7 @@ pub use draw::{GraphFormat, draw};
 pub use estimate::Experience;
 pub use forecast::{Forecast, Outlook, forecast, wanted_keys};
 pub use graph::{Plan, upstream};
-pub use inputs::{GatheredInputs, PlanError, gather};
+pub use inputs::{GatheredInputs, PlanError, gather, gather_by};
 pub use reuse::ReusableRows;
 pub use row_images::RowImages;
 pub use selection::Selection;

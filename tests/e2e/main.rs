@@ -20,6 +20,7 @@ mod harness;
 mod incremental;
 #[cfg(feature = "torch")]
 mod incremental_features;
+mod lock;
 mod new;
 mod profiles;
 mod readme;

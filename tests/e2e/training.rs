@@ -55,6 +55,31 @@ fn a_changed_learning_rate_reruns_training_and_what_follows() {
 }
 
 #[test]
+fn stages_with_networks_that_are_checked_begin_at_the_beginning_and_are_bit_exact_on_the_cpu() {
+    let project = project(8);
+    let options = [&SMALL[1..], &["--device", "cpu"]].concat();
+    project.run(&[&["demo.yaml"], &options[..]].concat());
+    for stage in ["train", "ten-crop", "features"] {
+        let output = project.packtrain(&[&["check", "demo.yaml", stage], &options[..]].concat());
+        assert_eq!((output.code, output.stdout), (0, format!("{stage} is bit-exact, on cpu\n")), "{}", output.stderr);
+        assert_eq!(output.stderr.contains("train  epoch 1/1  "), stage == "train", "{}", output.stderr);
+    }
+    project.packtrain(&[&["lock"], &SMALL[..]].concat());
+    let lock = String::from_utf8(project.read("demo.lock")).unwrap();
+    assert!(lock.contains("\ntrain device cpu\n") && lock.contains("\nclassifier kind train "), "{lock}");
+    assert!(project.run(&[&SMALL[..], &["--locked"]].concat()).contains("train reused\n"));
+    let other = lock.lines().map(|line| match line {
+        "train device cpu" => "train device cuda:0\n".to_owned(),
+        line if line.starts_with("train output model ") => format!("train output model {} 9 bytes\n", "0".repeat(64)),
+        line => format!("{line}\n"),
+    });
+    project.write("demo.lock", &other.collect::<String>());
+    let output = project.packtrain(&[&["run"], &SMALL[..], &["--locked", "--until", "train"]].concat());
+    let told = "the locked one was made on cuda:0, this one on cpu, and other devices give other bits: `--device` picks one\n";
+    assert!(output.code == 1 && output.stderr.contains(told), "{}", output.stderr);
+}
+
+#[test]
 fn learning_rates_are_compared_in_one_run_that_packs_once() {
     let project = project(8);
     project.edit("demo.yaml", "\nstages:\n", "\nmatrix: { lr: [0.01, 0.02] }\nstages:\n");

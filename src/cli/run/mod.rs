@@ -11,6 +11,7 @@ use clap::Args;
 
 use crate::cache::Cache;
 use crate::cli::error::CommandError;
+use crate::cli::lock::LockedArgs;
 use crate::cli::name::LabelArgs;
 use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
 use crate::cli::{ExitCode, Global, completions, plan, provenance};
@@ -31,6 +32,8 @@ pub(super) struct RunArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     labels: LabelArgs,
+    #[command(flatten)]
+    locked: LockedArgs,
     /// Where networks run: auto, cpu, cuda or cuda:N; by default as the profile says, else auto
     #[arg(long)]
     device: Option<Device>,
@@ -47,7 +50,7 @@ pub(super) struct RunArgs {
     #[arg(long)]
     dry_run: bool,
     /// Run again whenever a manifest or an input file changes, until Ctrl-C; what a change makes moot is stopped
-    #[arg(short, long, conflicts_with_all = ["dry_run", "name"])]
+    #[arg(short, long, conflicts_with_all = ["dry_run", "name", "locked"])]
     watch: bool,
     /// Print every event as a line of JSON
     #[arg(long)]
@@ -65,7 +68,8 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     if args.watch {
         return watch::run(args, global);
     }
-    let prepared = args.prepare(global)?;
+    let mut prepared = args.prepare(global)?;
+    prepared.options.locked = args.locked.check(&args.manifest, &args.selection.plans(&prepared.loaded)?, &prepared.cache)?;
     let plans = args.selection.plans(&prepared.loaded)?;
     args.labels.check(&prepared.cache)?;
     if args.dry_run {
@@ -97,6 +101,7 @@ impl RunArgs {
             force: self.force.iter().cloned().collect(),
             keep_going: self.keep_going,
             jobs: self.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
+            locked: None,
         };
         Ok(Prepared { cache: loaded.cache()?, loaded, options })
     }

@@ -358,6 +358,37 @@ fn check(manifest: &str, overrides: &[&str]) {
     }
 }
 
+#[test]
+fn a_portable_manifest_means_the_same_and_names_no_place() {
+    let elsewhere = Project::new().with("secret/dogs/1.jpg", "").with("secret/table.csv", "");
+    let place = elsewhere.path("secret");
+    let base = "
+params: { root: here, images: \"${root}/dogs\", size: 8, rotation: 1e-5 }
+stages:
+  pack: { kind: pack, images: \"${images}\", size: \"${size}\", labels: { table: { file: TABLE, header: false } } }
+  again: { kind: pack, images: images, size: 8, labels: { filename: \"^(no)\\\\.\" }, seed: 7, split: { val: 0.1 } }
+  mean: { kind: compute-mean, images: pack.train }
+";
+    let base = base.replace("TABLE", place.join("table.csv").to_str().unwrap());
+    let manifest = "extends: base/base.yaml\nmatrix: { size: [8, 16] }\nstages: { again: { images: images } }\n";
+    let project = Project::new().with("base/base.yaml", &base).with("pipeline.yaml", manifest);
+    let family = expect_family(&project, &[&format!("root={}", place.display())]);
+    let portable = family.portable();
+    for hidden in [place.to_str().unwrap(), project.path("").to_str().unwrap(), "extends"] {
+        assert!(!portable.text.contains(hidden), "{hidden} is in\n{}", portable.text);
+    }
+    let inputs: Vec<String> = portable.inputs.iter().map(|(param, uses)| format!("{param}: {uses:?}")).collect();
+    let expected = ["again-images: {\"again.images\"}", "root: {\"pack.images\"}", "table: {\"pack.labels.table.file\"}"];
+    assert_eq!(inputs, expected, "{}", portable.text);
+    let received = Project::new().with("pipeline.yaml", &portable.text).with("dogs/1.jpg", "").with("table.csv", "");
+    let received = expect_family(&received, &["root=."]);
+    let meaning = |family: &Family| -> Vec<_> {
+        let stages = family.variants.iter().flat_map(|pipeline| pipeline.stages.iter().map(|stage| (pipeline.place(), stage)));
+        stages.map(|(place, stage)| (place, stage.id.clone(), stage.seed, stage.spec.parameters().unwrap())).collect()
+    };
+    assert_eq!(meaning(&received), meaning(&family));
+}
+
 fn assert_fits_the_schema(manifest: &str) {
     static VALIDATOR: LazyLock<jsonschema::Validator> = LazyLock::new(|| jsonschema::validator_for(&schema()).unwrap());
     let options = serde_saphyr::options! { strict_booleans: true };

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-use crate::manifest::{Family, Pipeline};
-use crate::record::{RunEnvironment, RunProvenance, VariantParams};
+use crate::manifest::{Family, Pipeline, Portable};
+use crate::record::{PortableManifest, RunEnvironment, RunProvenance, VariantParams};
 
 /// Sorts by time; unique because no two processes share an id within a second, and no two runs of a process a number.
 pub(super) fn run_id() -> String {
@@ -29,11 +29,13 @@ pub(super) fn of(family: &Family, command: &[String]) -> RunProvenance {
         let own = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         Some(VariantParams { variant: pipeline.variant.as_ref()?.name.clone(), params: own })
     });
+    let Portable { text, inputs } = family.portable();
     RunProvenance {
         pipeline: family.name.clone(),
         manifest: family.manifest.clone(),
         command: command.to_owned(),
         manifest_text: family.texts().find(|(path, _)| *path == family.manifest).map(|(_, text)| text.to_owned()).unwrap_or_default(),
+        portable: Some(PortableManifest { text, inputs }),
         variants: variants.collect(),
         params,
         started: jiff::Timestamp::now().to_string(),

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &
     problems.extend(found.diagnostics());
     problems.extend(unequal_names(root, &variants));
     let name = variants.first().map(|pipeline| pipeline.name.clone()).unwrap_or_default();
-    Family { name, manifest: sources.absolute(path), variants }
+    Family { name, manifest: sources.absolute(path), variants, root: Arc::new(root.clone()) }
 }
 
 struct Reader<'a> {

@@ -77,7 +77,7 @@ struct Params<'a> {
 
 /// A piece of a text with parameters in it.
 #[derive(Debug, PartialEq)]
-enum Part<'a> {
+pub(super) enum Part<'a> {
     Text(&'a str),
     Param(&'a str),
     /// `${` without `}`.
@@ -234,7 +234,8 @@ fn override_value(text: &str, place: Span, sources: &Sources, problems: &mut Vec
     }
 }
 
-fn parts(text: &str) -> Vec<Part<'_>> {
+/// The pieces of a text, in order.
+pub(super) fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {

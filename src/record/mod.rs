@@ -61,6 +61,9 @@ pub struct RunProvenance {
     pub command: Vec<String>,
     /// As it was read.
     pub manifest_text: String,
+    /// The manifest for other machines. Null in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub portable: Option<PortableManifest>,
     /// Those that are the same in all variants.
     pub params: BTreeMap<String, serde_json::Value>,
     /// Those that were run, in order; none for a manifest without a matrix.
@@ -78,6 +81,16 @@ pub struct RunProvenance {
     /// Null in records of versions that did not keep it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<RunEnvironment>,
+}
+
+/// A manifest that needs no other file to be read and names no place of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PortableManifest {
+    /// YAML.
+    pub text: String,
+    /// By parameter, the inputs that it says the place of.
+    #[schemars(extend("examples" = [{ "images": ["pack.images"] }]))]
+    pub inputs: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// A variant of a run.

@@ -16,6 +16,7 @@
 //! | [`record`] | what is kept of a run, and how people name one |
 //! | [`compare`] | runs beside each other |
 //! | [`dossier`] | what a run made, gathered for a report |
+//! | [`bundle`] | a run in one file, to be handed over and taken in |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
 //! | [`schema`] | the JSON Schemas of manifests and of what is written |
@@ -39,6 +40,7 @@
 //! | `.packtrain/lock` | [`cache::Stay`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
+//! | `<pipeline>.zip` | [`bundle::Bundle`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `<manifest>.lock` | [`lockfile::Lockfile`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
@@ -62,6 +64,7 @@ pub mod survey;
 pub mod cache;
 pub mod record;
 
+pub mod bundle;
 pub mod compare;
 pub mod dossier;
 

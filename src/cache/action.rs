@@ -122,6 +122,11 @@ impl ActionRecord {
         }
     }
 
+    /// The record in a text, if it is one of the present format.
+    pub fn parse(text: &[u8]) -> Option<ActionRecord> {
+        serde_json::from_slice(text).ok().filter(|record: &ActionRecord| record.format == FORMAT)
+    }
+
     /// The record in a file, if there is one of the present format.
     pub(super) fn read(path: &Path) -> Result<Option<ActionRecord>, CacheError> {
         let record: Option<ActionRecord> = json::read(path)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::artifact::ArtifactError;
+use crate::bundle::BundleError;
 use crate::cache::CacheError;
 use crate::cli::ExitCode;
 use crate::cli::new::NewError;
@@ -71,6 +72,8 @@ pub(super) enum CommandError {
     NothingToShow { what: String },
     #[error(transparent)]
     Artifact(#[from] ArtifactError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     #[error("{path} is no manifest that can be read", path = path.display())]
     NoManifest { path: PathBuf },
     #[error("cannot write: {0}")]
@@ -119,13 +122,18 @@ impl CommandError {
                 Some("a run is an id or the beginning of one, a name, `last` or `last~1`; `packtrain history` lists the runs")
             }
             CommandError::NameTaken { .. } => Some("choose another name, or take it away from that run with `packtrain name RUN --remove`"),
-            CommandError::ResultGone { .. } => Some("run it again; a run with a name keeps its results"),
             CommandError::Lock(LockError::Missing { .. } | LockError::Malformed { .. }) => {
                 Some("`packtrain run MANIFEST`, then `packtrain lock MANIFEST` writes one of what is there")
             }
             CommandError::Lock(LockError::Different(_)) => {
                 Some("to accept what is there now, run without `--locked` and then `packtrain lock MANIFEST`")
             }
+            CommandError::ResultGone { .. } | CommandError::Bundle(BundleError::Gone { .. }) => {
+                Some("run it again; a run with a name keeps its results")
+            }
+            CommandError::Bundle(BundleError::NoManifest { .. }) => Some("run its manifest again: what is up to date is reused"),
+            CommandError::Bundle(BundleError::Refused { .. }) => Some("nothing of it was taken; get it again from where it comes from"),
+            CommandError::Bundle(BundleError::ManifestThere { .. }) => Some("name another folder after the bundle's file"),
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -157,6 +165,7 @@ impl CommandError {
             | CommandError::Cache(_)
             | CommandError::NoCache { .. }
             | CommandError::ResultGone { .. }
+            | CommandError::Bundle(_)
             | CommandError::Artifact(_)
             | CommandError::Output(_)
             | CommandError::Signal(_) => ExitCode::Storage,

@@ -1,5 +1,6 @@
 //! The commands: one file each. Errors become what the user reads here and nowhere else.
 
+mod bundle;
 mod cache;
 mod check;
 mod completions;
@@ -11,6 +12,7 @@ mod explain;
 mod graph;
 mod guard;
 mod history;
+mod import;
 mod lock;
 mod metrics;
 mod name;
@@ -83,6 +85,8 @@ enum Command {
     Show(show::ShowArgs),
     Name(name::NameArgs),
     Tag(name::TagArgs),
+    Bundle(bundle::BundleArgs),
+    Import(import::ImportArgs),
     Cache(cache::CacheArgs),
     Completions(completions::CompletionsArgs),
     DemoData(demo_data::DemoDataArgs),
@@ -137,6 +141,8 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Show(args)) => show::run(&args, global),
         Some(Command::Name(args)) => name::run(&args, global),
         Some(Command::Tag(args)) => name::run_tag(&args, global),
+        Some(Command::Bundle(args)) => bundle::run(&args, global),
+        Some(Command::Import(args)) => import::run(&args, global),
         Some(Command::Cache(args)) => cache::run(&args, global),
         Some(Command::Completions(args)) => completions::run(&args),
         Some(Command::DemoData(args)) => demo_data::run(&args),

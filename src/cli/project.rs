@@ -73,6 +73,11 @@ pub(super) fn current_folder() -> io::Result<PathBuf> {
 }
 
 impl ManifestArgs {
+    /// As if given on the command line, with all variants.
+    pub(super) fn new(manifest: PathBuf, param: Vec<Override>) -> ManifestArgs {
+        ManifestArgs { manifest, param, variant: Vec::new() }
+    }
+
     /// The manifest's file, whether or not it is there.
     pub(super) fn file(&self) -> &Path {
         &self.manifest

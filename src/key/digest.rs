@@ -38,15 +38,19 @@ impl Digest {
 
     /// The digest of a file's content.
     pub fn of_file(path: &Path) -> io::Result<Digest> {
-        let mut file = File::open(path)?;
-        let mut hasher = blake3::Hasher::new();
+        let file = File::open(path)?;
         if file.metadata()?.len() >= LARGE_FILE {
-            hasher.update_mmap_rayon(path)?;
-            return Ok(Digest(*hasher.finalize().as_bytes()));
+            return Ok(Digest(*blake3::Hasher::new().update_mmap_rayon(path)?.finalize().as_bytes()));
         }
+        Digest::of_reader(file)
+    }
+
+    /// The digest of all that a reader gives.
+    pub fn of_reader(mut reader: impl Read) -> io::Result<Digest> {
+        let mut hasher = blake3::Hasher::new();
         let mut buffer = vec![0; READ_SIZE];
         loop {
-            match file.read(&mut buffer)? {
+            match reader.read(&mut buffer)? {
                 0 => return Ok(Digest(*hasher.finalize().as_bytes())),
                 read => hasher.update(&buffer[..read]),
             };

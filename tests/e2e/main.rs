@@ -9,6 +9,7 @@
 )]
 
 mod browser;
+mod bundles;
 mod caching;
 mod check;
 mod command;

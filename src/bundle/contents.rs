@@ -1,6 +1,6 @@
 //! What goes into a bundle, gathered from a run's record and the cache.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::bundle::{
     BundleError, CRATE, FORMAT, FileMark, INDEX, Index, MANIFEST, ObjectChoice, README, RUN, Scrub, SuppliedStage, action_path,
     object_path, ro_crate,
 };
-use crate::cache::{ActionRecord, Cache, ObjectState};
+use crate::cache::{ActionRecord, Cache, ObjectState, StoredFile};
 use crate::key::Digest;
 use crate::record::{PortableManifest, RunRecord, StageRecord, StageState};
 
@@ -228,11 +228,14 @@ fn scrubbed_action(action: &ActionRecord, scrub: &Scrub) -> Result<Value, Bundle
 }
 
 fn has_dataset(action: &ActionRecord, cache: &Cache) -> bool {
-    let digests: BTreeSet<Digest> = action.outputs.values().map(|output| output.digest).collect();
-    digests.iter().any(|digest| is_dataset(&cache.store().path(digest)).unwrap_or(false))
+    let is_dataset = |output: &StoredFile| {
+        // Of one that was collected only the name is left.
+        begins_as_hdf5(&cache.store().path(&output.digest)).unwrap_or_else(|_| output.file.ends_with(".h5"))
+    };
+    action.outputs.values().any(is_dataset)
 }
 
-fn is_dataset(path: &Path) -> io::Result<bool> {
+fn begins_as_hdf5(path: &Path) -> io::Result<bool> {
     let mut start = Vec::new();
     File::open(path)?.take(HDF5.len() as u64).read_to_end(&mut start)?;
     Ok(start == HDF5)

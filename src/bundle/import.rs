@@ -4,8 +4,9 @@
 //! without its objects.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -43,9 +44,7 @@ impl OpenedBundle {
     pub fn import(&mut self, cache: &Cache, manifest: &Path) -> Result<Imported, BundleError> {
         self.check_manifest(manifest)?;
         let (objects, results) = self.take_results(cache)?;
-        let folder = manifest.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(BundleError::io(folder))?;
-        fs::write(manifest, &self.manifest).map_err(BundleError::io(manifest))?;
+        self.write_manifest(manifest)?;
         let (run, name_taken) = self.take_run(cache, manifest)?;
         Ok(Imported { objects, results, run, name_taken })
     }
@@ -57,6 +56,17 @@ impl OpenedBundle {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(BundleError::Io { path: path.to_owned(), source: error }),
             _ => Ok(()),
         }
+    }
+
+    /// Writes the manifest, which is there whole or not at all.
+    fn write_manifest(&self, path: &Path) -> Result<(), BundleError> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(BundleError::io(folder))?;
+        let file = tempfile::Builder::new().permissions(Permissions::from_mode(0o666)).tempfile_in(folder);
+        let mut file = file.map_err(BundleError::io(folder))?;
+        file.write_all(self.manifest.as_bytes()).map_err(BundleError::io(path))?;
+        file.persist(path).map_err(|error| BundleError::Io { path: path.to_owned(), source: error.error })?;
+        Ok(())
     }
 
     fn take_results(&mut self, cache: &Cache) -> Result<(Taken, Taken), BundleError> {

@@ -328,6 +328,33 @@ fn hostile_zips_are_refused() {
 }
 
 #[test]
+fn packed_images_that_are_gone_are_only_missed_where_they_are_to_come_along() {
+    let project = sender("none");
+    let packed = project.read("output/small/pack/train.h5");
+    let digest = Digest::of_bytes(&packed).to_string();
+    fs::remove_file(project.path(&format!(".packtrain/objects/{}/{}", &digest[..2], &digest[2..]))).unwrap();
+    let all = project.packtrain(&["bundle", "--objects", "all"]);
+    assert_eq!(all.code, 4);
+    assert!(all.stderr.starts_with("error: the result of pack in that run is no longer in the cache\nhint: "), "{}", all.stderr);
+    assert!(!project.path("small.zip").exists());
+    assert_eq!(project.packtrain(&["bundle"]).code, 0);
+}
+
+#[test]
+fn what_a_manifest_itself_says_of_the_machine_is_told_of() {
+    let project = Project::with_images(4);
+    let place = project.path("").display().to_string();
+    let place = place.trim_end_matches('/');
+    project.write(
+        "small.yaml",
+        &format!("{BASE}  it: {{ kind: command, run: 'echo {place} > {{outputs.o}}', outputs: {{ o: {{ file: o.txt }} }} }}\n"),
+    );
+    project.run(&["small.yaml"]);
+    let output = project.packtrain(&["bundle"]);
+    assert!(output.stderr.contains(&format!("warning: manifest.yaml of the bundle names {place}, because")), "{}", output.stderr);
+}
+
+#[test]
 fn another_manifest_in_the_place_of_the_bundle_s_is_left_alone() {
     let receiver = receiver(&sender("models"));
     receiver.write("mine/small.yaml", "name: mine\n");

@@ -47,6 +47,17 @@ impl RowLabels {
         self.labels.is_empty()
     }
 
+    /// How many rows each class has, in the order of the classes.
+    pub fn class_counts(&self) -> Vec<(&str, u64)> {
+        let mut counts: Vec<(&str, u64)> = self.label_names.iter().map(|name| (name.as_str(), 0)).collect();
+        for label in &self.labels {
+            if let Some((_, count)) = usize::try_from(*label).ok().and_then(|label| counts.get_mut(label)) {
+                *count += 1;
+            }
+        }
+        counts
+    }
+
     /// Reads the labels of a file with `len` rows. Without `label_names` the classes are named by their numbers, without
     /// `paths` the rows.
     pub(super) fn read(file: &File, path: &Path, len: usize) -> Result<RowLabels, ArtifactError> {

@@ -175,7 +175,6 @@ impl Shown {
 }
 
 fn rows_json(shape: impl Serialize, rows: &RowLabels) -> Value {
-    let count = |index: usize| rows.labels.iter().filter(|label| usize::try_from(**label) == Ok(index)).count();
-    let classes = rows.label_names.iter().enumerate().map(|(index, name)| json!({ "name": name, "rows": count(index) }));
+    let classes = rows.class_counts().into_iter().map(|(name, count)| json!({ "name": name, "rows": count }));
     json!({ "shape": shape, "classes": classes.collect::<Vec<_>>() })
 }

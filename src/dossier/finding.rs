@@ -98,7 +98,9 @@ impl Reader<'_> {
         let (mut parts, mut first) = (Vec::new(), None);
         for (name, digest) in outputs {
             let images = ImagesFile::open(&self.object(digest)?)?;
-            parts.push(Part { name: name.to_owned(), classes: class_counts(&images) });
+            let counts = images.rows().class_counts().into_iter();
+            let classes = counts.map(|(class, count)| (class.to_owned(), count)).collect();
+            parts.push(Part { name: name.to_owned(), classes });
             if first.is_none() || name == "train" {
                 first = Some(images);
             }
@@ -233,17 +235,6 @@ fn built_in(kind: &str, output: &str) -> Option<ArtifactType> {
         (_, "predictions") => Some(ArtifactType::Predictions),
         _ => None,
     }
-}
-
-fn class_counts(images: &ImagesFile) -> Vec<(String, u64)> {
-    let rows = images.rows();
-    let mut counts: Vec<(String, u64)> = rows.label_names.iter().map(|name| (name.clone(), 0)).collect();
-    for label in &rows.labels {
-        if let Some((_, count)) = usize::try_from(*label).ok().and_then(|label| counts.get_mut(label)) {
-            *count += 1;
-        }
-    }
-    counts
 }
 
 fn mean_picture(image: &MeanImage) -> Result<Thumbnail, crate::artifact::PictureError> {

@@ -73,9 +73,8 @@ pub fn show_mean(mean: &Mean) -> String {
 pub fn show_rows(what: &str, shape: &[usize], rows: &RowLabels) -> String {
     let shape: Vec<String> = shape.iter().map(usize::to_string).collect();
     let mut table = Table::with_header(["class", "rows"]);
-    for (index, name) in rows.label_names.iter().enumerate() {
-        let count = rows.labels.iter().filter(|label| usize::try_from(**label) == Ok(index)).count();
-        table.push([name.clone(), count.to_string()]);
+    for (name, count) in rows.class_counts() {
+        table.push([name.to_owned(), count.to_string()]);
     }
     let noun = if rows.labels.len() == 1 { "row" } else { "rows" };
     format!("{} {noun} of {what}: [{}]\n{}", rows.labels.len(), shape.join(", "), if table.is_empty() { Table::default() } else { table })

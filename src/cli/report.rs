@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::error::CommandError;
-use crate::cli::{ExitCode, Global, completions, project};
+use crate::cli::scope::Scope;
+use crate::cli::{ExitCode, Global, completions};
 use crate::dossier;
-use crate::record::{RunReference, Runs};
+use crate::record::RunReference;
 use crate::report;
 
 /// Write a run, or a comparison of several, as one HTML file that needs no network
@@ -24,12 +25,10 @@ pub(super) struct ReportArgs {
 }
 
 pub(super) fn run(args: &ReportArgs, global: &Global) -> Result<ExitCode, CommandError> {
-    let cache = project::current_cache(global)?;
-    let runs = Runs::read(&cache.runs())?;
-    let record = |reference| -> Result<_, CommandError> { Ok(runs.record(runs.find(reference, None)?)?) };
-    let records = args.runs.iter().map(record).collect::<Result<_, _>>()?;
-    let dossiers = dossier::gather(records, &cache)?;
-    cache.memo().save()?;
+    let scope = Scope::here(global)?;
+    let records = args.runs.iter().map(|reference| scope.find(reference)).collect::<Result<_, _>>()?;
+    let dossiers = dossier::gather(records, &scope.cache)?;
+    scope.cache.memo().save()?;
     if args.output.as_os_str() == "-" {
         report::write_page(&dossiers, &mut io::stdout().lock())?;
         return Ok(ExitCode::Success);

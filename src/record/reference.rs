@@ -51,12 +51,13 @@ impl Runs {
     }
 
     fn back(&self, back: usize, pipeline: Option<&str>) -> Result<&RunHead, ReferenceError> {
-        let of_pipeline = |head: &&RunHead| pipeline.is_none_or(|pipeline| head.pipeline == pipeline);
-        if let Some(head) = self.heads().iter().filter(of_pipeline).nth(back) {
+        let of_pipeline = || self.heads().iter().filter(|head| pipeline.is_none_or(|pipeline| head.pipeline == pipeline));
+        if let Some(head) = of_pipeline().nth(back) {
             return Ok(head);
         }
+        let count = of_pipeline().count();
         let pipeline = pipeline.map(str::to_owned);
-        match self.heads().iter().filter(|head| pipeline.as_ref().is_none_or(|pipeline| head.pipeline == *pipeline)).count() {
+        match count {
             0 => Err(ReferenceError::NoRuns { pipeline }),
             count => Err(ReferenceError::TooFar { back, count, pipeline }),
         }

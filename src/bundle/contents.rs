@@ -34,7 +34,7 @@ pub(super) struct BundleFile {
     pub(super) name: String,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Content {
     Bytes(Vec<u8>),
     Object { path: PathBuf, mark: FileMark },
@@ -87,14 +87,7 @@ impl Bundle {
 
     /// Everything that is written, the index last.
     pub(super) fn complete(&self) -> Result<Vec<(String, Content)>, BundleError> {
-        let mut files = BTreeMap::new();
-        for (path, file) in &self.files {
-            let content = match &file.content {
-                Content::Bytes(bytes) => Content::Bytes(bytes.clone()),
-                Content::Object { path, mark } => Content::Object { path: path.clone(), mark: *mark },
-            };
-            files.insert(path.clone(), content);
-        }
+        let mut files: BTreeMap<String, Content> = self.files.iter().map(|(path, file)| (path.clone(), file.content.clone())).collect();
         files.insert(CRATE.to_owned(), Content::Bytes(to_bytes(&ro_crate::metadata(self))?));
         let index = Index {
             format: FORMAT,

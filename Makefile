@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PACKTRAIN := target/release/packtrain
 
-.PHONY: help tools setup build demo test test-browser lint gpu-bundle gpu-check clean
+.PHONY: help tools setup build demo test test-browser bench lint gpu-bundle gpu-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -26,6 +26,9 @@ test: setup ## run every test
 
 test-browser: setup ## look at the reports in a headless Chromium, which is fetched into .deps/ if there is none
 	PACKTRAIN_CHROMIUM=$$(scripts/browser.sh) && export PACKTRAIN_CHROMIUM && cargo test --test e2e browser -- --ignored
+
+bench: setup ## measure packtrain and print a table (ROWS=noop,stages: only these; PEERS=1: beside their Python peers; LIST=1: name the rows)
+	cargo bench --bench table -- --python "$(PYTHON)" $(if $(ROWS),--rows $(ROWS)) $(if $(filter 1 yes,$(PEERS)),--peers) $(if $(filter 1 yes,$(LIST)),--list)
 
 lint: setup ## check formatting, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --check

@@ -1,0 +1,85 @@
+//! The peers' programs, in a Python environment of their own, which is made when they are asked for.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use crate::error::BenchError;
+use crate::measure;
+use crate::row::Side;
+
+/// The environment under `target/bench/`.
+pub struct Peers {
+    folder: PathBuf,
+    python: String,
+    wanted: bool,
+}
+
+impl Peers {
+    pub fn new(folder: &Path, python: &str, wanted: bool) -> Peers {
+        Peers { folder: folder.join("peers"), python: python.to_owned(), wanted }
+    }
+
+    /// The folder of the programs of an environment that has these packages, each with its version; `None` if peers are not wanted.
+    pub fn programs(&self, packages: &[&str]) -> Result<Option<PathBuf>, BenchError> {
+        if !self.wanted {
+            return Ok(None);
+        }
+        let programs = self.folder.join("bin");
+        if !programs.is_dir() {
+            measure::run(Command::new(&self.python).args(["-m", "venv"]).arg(&self.folder))?;
+        }
+        for package in packages {
+            let installed = self.folder.join(format!("{package}.installed"));
+            if !installed.exists() {
+                measure::run(Command::new(programs.join("python")).args(["-m", "pip", "install", "--quiet", package]))?;
+                fs::write(&installed, "").map_err(BenchError::at(&installed))?;
+            }
+        }
+        Ok(Some(programs))
+    }
+
+    /// A script of `benches/peers/` as a side; `None` if peers are not wanted. It is started once, prepares what it needs, and then, for
+    /// every line that it is sent, does its work once and answers with a line that has the row's number.
+    #[expect(dead_code, reason = "the peers of the present families are whole programs")]
+    pub fn script(&self, name: &str, packages: &[&str], file: &str, arguments: &[&Path]) -> Result<Option<Side>, BenchError> {
+        let Some(programs) = self.programs(packages)? else { return Ok(None) };
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join("peers").join(file);
+        let mut command = Command::new(programs.join("python"));
+        let child = command.arg(path).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut script = Script::of(file, child.map_err(|source| BenchError::Start { command: file.to_owned(), source })?)?;
+        let helper = Some(script.child.id());
+        Ok(Some(Side { name: name.to_owned(), run: Box::new(move || script.once()), helper }))
+    }
+}
+
+/// A script that waits for its next turn; ended when it is dropped.
+struct Script {
+    name: String,
+    child: Child,
+    turns: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Script {
+    fn of(name: &str, mut child: Child) -> Result<Script, BenchError> {
+        let (Some(turns), Some(answers)) = (child.stdin.take(), child.stdout.take()) else {
+            return Err(BenchError::Unexpected(format!("{name} has no pipes")));
+        };
+        Ok(Script { name: name.to_owned(), child, turns, answers: BufReader::new(answers) })
+    }
+
+    fn once(&mut self) -> Result<f64, BenchError> {
+        let mut said = String::new();
+        self.turns.write_all(b"go\n").and_then(|()| self.answers.read_line(&mut said)).map_err(BenchError::at(Path::new(&self.name)))?;
+        said.trim().parse().map_err(|_| BenchError::NoNumber { program: self.name.clone(), said: said.trim().to_owned() })
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

@@ -165,34 +165,119 @@ fn average_blocks(picture: &Picture, (columns, across): (Window, usize), (rows, 
 
 /// Means of areas with fractional borders.
 fn average_areas(picture: &Picture, columns: Window, rows: Window) -> Vec<u8> {
-    let taps: Vec<Vec<Tap>> = columns.kept.map(|x| columns.axis.taps(x)).collect();
-    let mut across = vec![0_f32; taps.len() * 3];
-    let mut sums = vec![0_f32; taps.len() * 3];
-    let mut pixels = Vec::with_capacity(sums.len() * rows.kept.len());
-    for y in rows.kept {
+    let width = columns.kept.len();
+    let mut across = AveragedRow::new(Coverage::new(columns), picture.width);
+    let mut sums = vec![0_f32; width * 3];
+    let mut pixels = vec![0; width * 3 * rows.kept.len()];
+    for (out, y) in pixels.chunks_exact_mut(width * 3).zip(rows.kept) {
         sums.fill(0.0);
         for tap in rows.axis.taps(y) {
-            average_row(picture.row(tap.source), &taps, &mut across);
-            for (sum, value) in sums.iter_mut().zip(&across) {
-                *sum += tap.weight * value;
-            }
+            add_weighted(&mut sums, across.of(picture, tap.source), tap.weight);
         }
-        pixels.extend(sums.iter().map(|sum| sum.round_ties_even() as u8));
+        round_to_bytes(&sums, out);
     }
     pixels
 }
 
-fn average_row(row: &[u8], taps: &[Vec<Tap>], out: &mut [f32]) {
-    for (out, taps) in out.chunks_exact_mut(3).zip(taps) {
-        let mut sum = [0_f32; 3];
-        for tap in taps {
-            let pixel = &row[tap.source * 3..tap.source * 3 + 3];
-            sum[0] += f32::from(pixel[0]) * tap.weight;
-            sum[1] += f32::from(pixel[1]) * tap.weight;
-            sum[2] += f32::from(pixel[2]) * tap.weight;
+/// What every output pixel of a row covers. The lists of taps have one length, filled up with weights of 0, which change no sum.
+struct Coverage {
+    /// Taps of an output pixel.
+    taps: usize,
+    /// The source of every output pixel's first tap; the others follow it.
+    first: Vec<usize>,
+    weights: Vec<f32>,
+}
+
+impl Coverage {
+    fn new(columns: Window) -> Coverage {
+        let axis = columns.axis;
+        let lists: Vec<Vec<Tap>> = columns.kept.map(|x| axis.taps(x)).collect();
+        let taps = lists.iter().map(Vec::len).max().unwrap_or(0);
+        let mut coverage = Coverage { taps, first: Vec::with_capacity(lists.len()), weights: vec![0.0; lists.len() * taps] };
+        for (list, weights) in lists.iter().zip(coverage.weights.chunks_exact_mut(taps)) {
+            let first = list.first().map_or(0, |tap| tap.source).min(axis.from - taps);
+            list.iter().for_each(|tap| weights[tap.source - first] = tap.weight);
+            coverage.first.push(first);
         }
-        out.copy_from_slice(&sum);
+        coverage
     }
+}
+
+/// A source row averaged across. The last row of an output row is often the first of the next.
+struct AveragedRow {
+    coverage: Coverage,
+    source: Option<usize>,
+    /// The source row as numbers, and one more, so that every pixel can be read as four.
+    numbers: Vec<f32>,
+    values: Vec<f32>,
+}
+
+impl AveragedRow {
+    fn new(coverage: Coverage, width: usize) -> AveragedRow {
+        let values = vec![0.0; coverage.first.len() * 3];
+        AveragedRow { coverage, source: None, numbers: vec![0.0; width * 3 + 1], values }
+    }
+
+    fn of(&mut self, picture: &Picture, source: usize) -> &[f32] {
+        if self.source != Some(source) {
+            self.source = Some(source);
+            average_row(picture.row(source), &mut self.numbers, &self.coverage, &mut self.values);
+        }
+        &self.values
+    }
+}
+
+fn average_row(row: &[u8], numbers: &mut [f32], coverage: &Coverage, values: &mut [f32]) {
+    numbers.iter_mut().zip(row).for_each(|(number, byte)| *number = f32::from(*byte));
+    match coverage.taps {
+        2 => average_pixels::<2>(numbers, coverage, values),
+        3 => average_pixels::<3>(numbers, coverage, values),
+        _ => average_wide_pixels(numbers, coverage, values),
+    }
+}
+
+/// With few taps, whose number the compiler knows.
+#[inline(always)]
+fn average_pixels<const TAPS: usize>(numbers: &[f32], coverage: &Coverage, values: &mut [f32]) {
+    let places = coverage.first.iter().zip(coverage.weights.as_chunks::<TAPS>().0);
+    for (value, (first, weights)) in values.as_chunks_mut::<3>().0.iter_mut().zip(places) {
+        let covered = &numbers[first * 3..first * 3 + TAPS * 3 + 1];
+        let mut sum = [0_f32; 4];
+        for (tap, weight) in weights.iter().enumerate() {
+            add_pixel(&mut sum, &covered[tap * 3..tap * 3 + 4], *weight);
+        }
+        value.copy_from_slice(&sum[..3]);
+    }
+}
+
+#[inline(always)]
+fn average_wide_pixels(numbers: &[f32], coverage: &Coverage, values: &mut [f32]) {
+    let places = coverage.first.iter().zip(coverage.weights.chunks_exact(coverage.taps));
+    for (value, (first, weights)) in values.as_chunks_mut::<3>().0.iter_mut().zip(places) {
+        let mut sum = [0_f32; 4];
+        for (tap, weight) in weights.iter().enumerate() {
+            add_pixel(&mut sum, &numbers[(first + tap) * 3..(first + tap) * 3 + 4], *weight);
+        }
+        value.copy_from_slice(&sum[..3]);
+    }
+}
+
+/// Adds a pixel and the number behind it, which nobody reads: four lanes are an instruction, three are not.
+#[inline(always)]
+fn add_pixel(sum: &mut [f32; 4], pixel: &[f32], weight: f32) {
+    for lane in 0..4 {
+        sum[lane] += pixel[lane] * weight;
+    }
+}
+
+fn add_weighted(sums: &mut [f32], values: &[f32], weight: f32) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
+}
+
+/// Rounds to the nearest, halves to even: in f32 nothing is left of what is below 1 beside 2^23.
+fn round_to_bytes(sums: &[f32], bytes: &mut [u8]) {
+    const WHOLE: f32 = 12_582_912.0;
+    bytes.iter_mut().zip(sums).for_each(|(byte, sum)| *byte = (sum + WHOLE).to_bits() as u8);
 }
 
 /// Bilinear interpolation in fixed point.

@@ -1,8 +1,16 @@
-//! Comma-separated values.
+//! Comma-separated values, quoted where a field needs it (RFC 4180).
 
-use std::borrow::Cow;
+use std::io::{self, Write};
 
-/// A field as it is written (RFC 4180).
-pub fn csv_field(field: &str) -> Cow<'_, str> {
-    if field.contains([',', '"', '\n', '\r']) { Cow::Owned(format!("\"{}\"", field.replace('"', "\"\""))) } else { Cow::Borrowed(field) }
+/// Writes rows of fields, a line each. Rows may differ in length.
+pub fn write_csv<R, F>(out: impl Write, rows: impl IntoIterator<Item = R>) -> io::Result<()>
+where
+    R: IntoIterator<Item = F>,
+    F: AsRef<[u8]>,
+{
+    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(out);
+    for row in rows {
+        writer.write_record(row)?;
+    }
+    writer.flush()
 }

@@ -7,13 +7,12 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{ArtifactError, RowLabels, csv_field, figure, json};
+use crate::artifact::{ArtifactError, RowLabels, figure, json, write_csv};
 
 /// The metrics of a model on labelled rows; all are fractions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -135,24 +134,14 @@ impl Predictions<'_> {
 
     /// Writes `path,label,predicted,probability,correct`, then a column `p(name)` per class with its probability.
     pub fn write_csv(&self, path: &Path) -> Result<(), ArtifactError> {
+        let fixed = ["path", "label", "predicted", "probability", "correct"].map(str::to_owned);
+        let header: Vec<String> = fixed.into_iter().chain(self.class_names.iter().map(|name| format!("p({name})"))).collect();
+        let lines = std::iter::once(header).chain((0..self.rows.labels.len()).map(|row| self.line(row)));
         let file = File::create(path).map_err(|source| ArtifactError::io(path, source))?;
-        let mut out = BufWriter::new(file);
-        self.write_table(&mut out).and_then(|()| out.flush()).map_err(|source| ArtifactError::io(path, source))
+        write_csv(file, lines).map_err(|source| ArtifactError::io(path, source))
     }
 
-    fn write_table(&self, out: &mut impl Write) -> std::io::Result<()> {
-        write!(out, "path,label,predicted,probability,correct")?;
-        for name in self.class_names {
-            write!(out, ",{}", csv_field(&format!("p({name})")))?;
-        }
-        writeln!(out)?;
-        for row in 0..self.rows.labels.len() {
-            self.write_line(out, row)?;
-        }
-        Ok(())
-    }
-
-    fn write_line(&self, out: &mut impl Write, row: usize) -> std::io::Result<()> {
+    fn line(&self, row: usize) -> Vec<String> {
         let probabilities = self.row(row);
         let label = self.label(row);
         let (predicted, probability) = match most_probable(probabilities) {
@@ -160,12 +149,8 @@ impl Predictions<'_> {
             None => ("", f32::NAN),
         };
         let path = self.rows.paths.get(row).map_or("", String::as_str);
-        let correct = label == predicted;
-        write!(out, "{},{},{},{probability},{correct}", csv_field(path), csv_field(&label), csv_field(predicted))?;
-        for probability in probabilities {
-            write!(out, ",{probability}")?;
-        }
-        writeln!(out)
+        let fixed = [path.to_owned(), label.to_string(), predicted.to_owned(), probability.to_string(), (label == predicted).to_string()];
+        fixed.into_iter().chain(probabilities.iter().map(f32::to_string)).collect()
     }
 
     /// The names of all classes, and the true one of every row as an index into them.

@@ -1,11 +1,13 @@
 //! `History`: the metrics of every epoch, as JSON, and for people as CSV and curves.
 
+use std::fs::File;
+use std::iter;
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact::{ArtifactError, figure, json};
+use crate::artifact::{ArtifactError, figure, json, write_csv};
 use crate::event::EpochMetrics;
 
 /// The metrics of every epoch of a training.
@@ -50,14 +52,10 @@ impl History {
 
     /// Writes a row for each epoch under the names that the JSON has; what was not measured is empty.
     pub fn write_csv(&self, path: &Path) -> Result<(), ArtifactError> {
-        let measured = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
-        let mut text = "epoch,learning-rate,train-loss,train-accuracy,val-loss,val-accuracy\n".to_owned();
-        for epoch in &self.epochs {
-            let HistoryEpoch { epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy } = epoch;
-            let (val_loss, val_accuracy) = (measured(*val_loss), measured(*val_accuracy));
-            text.push_str(&format!("{epoch},{learning_rate},{train_loss},{train_accuracy},{val_loss},{val_accuracy}\n"));
-        }
-        std::fs::write(path, text).map_err(|source| ArtifactError::io(path, source))
+        let header = ["epoch", "learning-rate", "train-loss", "train-accuracy", "val-loss", "val-accuracy"].map(str::to_owned);
+        let file = File::create(path).map_err(|source| ArtifactError::io(path, source))?;
+        let lines = iter::once(header).chain(self.epochs.iter().map(HistoryEpoch::fields));
+        write_csv(file, lines).map_err(|source| ArtifactError::io(path, source))
     }
 
     /// Draws loss, accuracy and learning rate over the epochs as SVG.
@@ -65,6 +63,16 @@ impl History {
         figure::write(path, figure::curves::SIZE, "Loss, accuracy and learning rate over the epochs", |area| {
             figure::curves::draw(self, area)
         })
+    }
+}
+
+impl HistoryEpoch {
+    /// In the order of the table's columns.
+    fn fields(&self) -> [String; 6] {
+        let HistoryEpoch { epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy } = self;
+        let measured = |value: &Option<f64>| value.map_or_else(String::new, |value| value.to_string());
+        let [learning_rate, train_loss, train_accuracy] = [learning_rate, train_loss, train_accuracy].map(f64::to_string);
+        [epoch.to_string(), learning_rate, train_loss, train_accuracy, measured(val_loss), measured(val_accuracy)]
     }
 }
 

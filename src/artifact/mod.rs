@@ -22,7 +22,7 @@ mod tensors;
 
 pub use checkpoint::{Checkpoint, Counters};
 pub use compare::Distance;
-pub use csv::csv_field;
+pub use csv::write_csv;
 pub use error::ArtifactError;
 pub use evaluation::{ClassReport, Evaluation, OversampleEvaluation, Predictions};
 pub use features::{FeaturesFile, FeaturesWriter};

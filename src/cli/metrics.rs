@@ -86,7 +86,7 @@ fn print(comparison: &Comparison, format: Format) -> io::Result<()> {
         Format::Table if comparison.rows.is_empty() => writeln!(out, "no runs"),
         Format::Table => write!(out, "{}", report::comparison(comparison)),
         Format::Markdown => write!(out, "{}", report::comparison(comparison).to_markdown()),
-        Format::Csv => write!(out, "{}", report::plain_comparison(comparison).to_csv()),
+        Format::Csv => report::plain_comparison(comparison).write_csv(&mut out),
         Format::Json => writeln!(out, "{:#}", report::comparison_json(comparison)),
     }
 }

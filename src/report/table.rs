@@ -1,8 +1,8 @@
 //! Text in aligned columns.
 
-use std::fmt;
+use std::{fmt, io};
 
-use crate::artifact::csv_field;
+use crate::artifact::write_csv;
 
 /// Rows of cells; each column is as wide as its widest cell.
 #[derive(Debug, Default)]
@@ -50,10 +50,9 @@ impl Table {
         lines.next().unwrap_or_default() + &line(rule) + &lines.collect::<String>()
     }
 
-    /// The table as comma-separated values.
-    pub fn to_csv(&self) -> String {
-        let line = |row: &Vec<String>| row.iter().map(|cell| csv_field(cell)).collect::<Vec<_>>().join(",") + "\n";
-        self.rows.iter().map(line).collect()
+    /// Writes the table as comma-separated values.
+    pub fn write_csv(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        write_csv(out, &self.rows)
     }
 
     fn width(&self, column: usize) -> usize {

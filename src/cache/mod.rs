@@ -7,6 +7,8 @@
 mod action;
 mod checkpoints;
 mod error;
+#[cfg(test)]
+mod fixture;
 mod gc;
 mod identity;
 mod json;

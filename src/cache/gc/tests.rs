@@ -2,45 +2,17 @@
 
 use std::fs::{self, File};
 
-use serde_json::json;
-
 use super::*;
-use crate::cache::{ActionRecord, Pins, Provenance, StoredFile};
-use crate::key::{Digest, Fingerprint, TrajectoryKey};
+use crate::cache::fixture::{Fixture, fingerprint};
+use crate::cache::{ActionRecord, Pins};
+use crate::key::{Digest, TrajectoryKey};
 
 const NOW: GcPolicy = GcPolicy { older_than: SignedDuration::ZERO, max_size: None, states: KeptStates::All };
 const LATER: GcPolicy = GcPolicy { older_than: SignedDuration::from_hours(1), ..NOW };
 
-struct Fixture {
-    folder: tempfile::TempDir,
-    cache: Cache,
-}
-
 impl Fixture {
-    fn new() -> Fixture {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
-        Fixture { folder, cache }
-    }
-
-    fn object(&self, content: &[u8]) -> Digest {
-        self.cache.store().insert_bytes(content, &self.cache.work_folder(), self.cache.memo()).unwrap()
-    }
-
-    /// A result with one object of a kilobyte.
-    fn result(&self, name: &str, states: &[TrajectoryKey]) -> ActionRecord {
-        let content = name.repeat(1024 / name.len());
-        let file = StoredFile { file: "mean.json".into(), digest: self.object(content.as_bytes()), size: content.len() as u64 };
-        let provenance = Provenance {
-            tool: String::new(),
-            pipeline: "p".into(),
-            stage: "s".parse().unwrap(),
-            finished: String::new(),
-            seconds: 0.0,
-            effort: None,
-        };
-        let mut record = ActionRecord::new(fingerprint(name), BTreeMap::from([("mean".to_owned(), file)]), provenance);
-        record.states = states.to_vec();
+    fn training(&self, states: &[TrajectoryKey]) -> ActionRecord {
+        let record = ActionRecord { states: states.to_vec(), ..self.result("training") };
         self.cache.publish(&record).unwrap();
         record
     }
@@ -71,10 +43,6 @@ impl Fixture {
     }
 }
 
-fn fingerprint(name: &str) -> Fingerprint {
-    Fingerprint { kind: "compute-mean".into(), version: 1, parameters: json!({ "name": name }), inputs: BTreeMap::new(), seed: None }
-}
-
 fn trajectory(epochs: u32) -> Vec<TrajectoryKey> {
     let mut keys = vec![TrajectoryKey::start(&fingerprint("start"))];
     (0..epochs).for_each(|epoch| keys.push(keys[epoch as usize].after(0.1)));
@@ -84,7 +52,7 @@ fn trajectory(epochs: u32) -> Vec<TrajectoryKey> {
 #[test]
 fn what_heads_of_pipelines_and_variants_name_is_kept_at_any_age() {
     let fixture = Fixture::new();
-    let [first, variant, earlier] = ["first", "variant", "earlier"].map(|name| fixture.result(name, &[]));
+    let [first, variant, earlier] = ["first", "variant", "earlier"].map(|name| fixture.result(name));
     fixture.head("pipeline", &first);
     fixture.head("family/lr=0.1", &variant);
     assert_eq!(fixture.collect(&LATER).gone(), Amount::default());
@@ -98,8 +66,8 @@ fn what_heads_of_pipelines_and_variants_name_is_kept_at_any_age() {
 #[test]
 fn an_object_that_two_results_share_stays_while_one_of_them_does() {
     let fixture = Fixture::new();
-    let kept = fixture.result("kept", &[]);
-    let mut other = fixture.result("other", &[]);
+    let kept = fixture.result("kept");
+    let mut other = fixture.result("other");
     other.outputs.clone_from(&kept.outputs);
     fixture.cache.publish(&other).unwrap();
     fixture.head("pipeline", &kept);
@@ -110,7 +78,7 @@ fn an_object_that_two_results_share_stays_while_one_of_them_does() {
 #[test]
 fn a_use_by_a_run_makes_a_result_young_again() {
     let fixture = Fixture::new();
-    let [used, unused] = ["used", "unused"].map(|name| fixture.result(name, &[]));
+    let [used, unused] = ["used", "unused"].map(|name| fixture.result(name));
     let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
     fixture.collect_by(&NOW, &Uses { last: BTreeMap::from([(used.fingerprint.key(), tomorrow)]), ..Uses::default() });
     assert_eq!([&used, &unused].map(|record| fixture.has(record)), [true, false]);
@@ -119,7 +87,7 @@ fn a_use_by_a_run_makes_a_result_young_again() {
 #[test]
 fn the_results_of_a_run_with_a_name_stay_whatever_their_age_and_however_short_the_space() {
     let fixture = Fixture::new();
-    let [named, other] = ["named", "other"].map(|name| fixture.result(name, &[]));
+    let [named, other] = ["named", "other"].map(|name| fixture.result(name));
     let uses = Uses { named: BTreeSet::from([named.fingerprint.key()]), ..Uses::default() };
     let outcome = fixture.collect_by(&GcPolicy { max_size: Some(0), ..NOW }, &uses);
     assert_eq!([&named, &other].map(|record| fixture.has(record)), [true, false]);
@@ -129,7 +97,7 @@ fn the_results_of_a_run_with_a_name_stay_whatever_their_age_and_however_short_th
 #[test]
 fn short_of_space_the_longest_unused_goes_first_and_heads_stay() {
     let fixture = Fixture::new();
-    let records = ["c", "a", "b", "h"].map(|name| fixture.result(name, &[]));
+    let records = ["c", "a", "b", "h"].map(|name| fixture.result(name));
     let [.., head] = &records;
     fixture.head("pipeline", head);
     let times = [3, 1, 2].map(|hours| Timestamp::now() + SignedDuration::from_hours(hours));
@@ -153,7 +121,7 @@ fn checkpoints_stay_with_the_trainings_that_could_go_on_from_them() {
     {
         let fixture = Fixture::new();
         [2, 4, 6].into_iter().for_each(|epoch| fixture.state(&keys[epoch as usize], epoch));
-        fixture.head("pipeline", &fixture.result("training", &keys[..5]));
+        fixture.head("pipeline", &fixture.training(&keys[..5]));
         assert_eq!(fixture.collect(&LATER).gone(), Amount::default(), "the state after epoch 6 is of a training without a result");
         fixture.collect(&GcPolicy { states, ..NOW });
         assert_eq!(there(&fixture), expected, "{states:?}");
@@ -164,7 +132,7 @@ fn checkpoints_stay_with_the_trainings_that_could_go_on_from_them() {
 fn what_a_run_that_is_away_comes_back_to_is_kept() {
     let fixture = Fixture::new();
     let keys = trajectory(2);
-    let [used, unused] = ["used", "unused"].map(|name| fixture.result(name, &[]));
+    let [used, unused] = ["used", "unused"].map(|name| fixture.result(name));
     fixture.state(&keys[1], 1);
     fixture.state(&keys[2], 2);
     let pins = Pins::of_results([&used]).with_states(&keys[1..2]);
@@ -181,7 +149,7 @@ fn what_a_run_that_is_away_comes_back_to_is_kept() {
 #[test]
 fn a_result_whose_record_was_not_published_is_kept_for_the_run_that_made_it() {
     let fixture = Fixture::new();
-    let record = fixture.result("unstable", &[]);
+    let record = fixture.result("unstable");
     fs::remove_file(fixture.folder.path().join(format!("actions/{}.json", record.fingerprint.key()))).unwrap();
     let stay = fixture.cache.stay().unwrap();
     stay.away(&Pins::of_results([&record]), || fixture.collect(&NOW)).unwrap();
@@ -191,7 +159,7 @@ fn a_result_whose_record_was_not_published_is_kept_for_the_run_that_made_it() {
 #[test]
 fn cut_off_after_the_records_nothing_names_an_object_that_goes() {
     let fixture = Fixture::new();
-    let [head, earlier] = ["head", "earlier"].map(|name| fixture.result(name, &[]));
+    let [head, earlier] = ["head", "earlier"].map(|name| fixture.result(name));
     fixture.head("pipeline", &head);
     let garbage = Garbage::find(&fixture.cache, &NOW, &Uses::default()).unwrap();
     garbage.remove_records().unwrap();
@@ -205,7 +173,7 @@ fn cut_off_after_the_records_nothing_names_an_object_that_goes() {
 #[test]
 fn a_damaged_record_goes_with_what_it_named() {
     let fixture = Fixture::new();
-    let record = fixture.result("damaged", &[]);
+    let record = fixture.result("damaged");
     fixture.head("pipeline", &record);
     fs::write(fixture.folder.path().join(format!("actions/{}.json", record.fingerprint.key())), "{").unwrap();
     assert_eq!(fixture.collect(&LATER).gone().files, 2);

@@ -1,31 +1,13 @@
 //! What is found and taken away beside a run, and how much a sample reads.
 
-use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::json;
-
 use super::*;
-use crate::cache::{ActionRecord, Cache, Pins, Provenance, StoredFile};
-use crate::key::Fingerprint;
-
-struct Fixture {
-    folder: tempfile::TempDir,
-    cache: Cache,
-}
+use crate::cache::fixture::Fixture;
+use crate::cache::{ActionRecord, Pins};
 
 impl Fixture {
-    fn new() -> Fixture {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
-        Fixture { folder, cache }
-    }
-
-    fn object(&self, content: &str) -> Digest {
-        self.cache.store().insert_bytes(content.as_bytes(), &self.cache.work_folder(), self.cache.memo()).unwrap()
-    }
-
     fn damage(&self, object: Digest) {
         let path = self.cache.store().path(&object);
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
@@ -33,20 +15,8 @@ impl Fixture {
     }
 
     /// A result with an object and a listing.
-    fn result(&self, name: &str) -> ActionRecord {
-        let file = StoredFile { file: "mean.json".into(), digest: self.object(name), size: name.len() as u64 };
-        let provenance = Provenance {
-            tool: String::new(),
-            pipeline: "p".into(),
-            stage: "s".parse().unwrap(),
-            finished: String::new(),
-            seconds: 0.0,
-            effort: None,
-        };
-        let parameters = json!({ "name": name });
-        let fingerprint = Fingerprint { kind: "compute-mean".into(), version: 1, parameters, inputs: BTreeMap::new(), seed: None };
-        let mut record = ActionRecord::new(fingerprint, BTreeMap::from([("mean".to_owned(), file)]), provenance);
-        record.listings = vec![self.object(&format!("listing of {name}"))];
+    fn listed(&self, name: &str) -> ActionRecord {
+        let record = ActionRecord { listings: vec![self.object(format!("listing of {name}").as_bytes())], ..self.result(name) };
         self.cache.publish(&record).unwrap();
         record
     }
@@ -61,7 +31,7 @@ impl Fixture {
         verification
     }
 
-    fn has(&self, record: &ActionRecord) -> bool {
+    fn knows(&self, record: &ActionRecord) -> bool {
         self.cache.action(&record.fingerprint.key()).unwrap().is_some()
     }
 }
@@ -69,7 +39,7 @@ impl Fixture {
 #[test]
 fn what_a_run_that_is_away_comes_back_to_is_left_and_told() {
     let fixture = Fixture::new();
-    let [used, unused] = ["used", "unused"].map(|name| fixture.result(name));
+    let [used, unused] = ["used", "unused"].map(|name| fixture.listed(name));
     [&used, &unused].into_iter().for_each(|record| fixture.damage(record.outputs["mean"].digest));
     let stay = fixture.cache.stay().unwrap();
     let found = stay.away(&Pins::of_results([&used]), || fixture.verify(true)).unwrap();
@@ -77,31 +47,31 @@ fn what_a_run_that_is_away_comes_back_to_is_left_and_told() {
     let mut fates: Vec<Fate> = found.problems.iter().map(|problem| problem.fate).collect();
     fates.sort_by_key(|fate| *fate == Fate::InUse);
     assert_eq!((fates, found.is_damaged()), (vec![Fate::Repaired, Fate::InUse], true));
-    assert_eq!([&used, &unused].map(|record| fixture.has(record)), [true, false]);
+    assert_eq!([&used, &unused].map(|record| fixture.knows(record)), [true, false]);
     assert!(!fixture.verify(true).is_damaged());
-    assert!(!fixture.has(&used) && fixture.verify(false).problems.is_empty());
+    assert!(!fixture.knows(&used) && fixture.verify(false).problems.is_empty());
 }
 
 #[test]
 fn a_result_that_has_lost_only_its_listing_stays() {
     let fixture = Fixture::new();
-    let record = fixture.result("used");
+    let record = fixture.listed("used");
     fixture.damage(record.listings[0]);
     let found = fixture.verify(true);
     assert_eq!(found.lost_results().len(), 0);
     assert!(matches!(found.problems[0].concerns[..], [Concern { part: Part::Listing { .. }, is_latest: false, .. }]), "{found:?}");
-    assert!(fixture.has(&record) && fixture.verify(false).problems.is_empty());
+    assert!(fixture.knows(&record) && fixture.verify(false).problems.is_empty());
 }
 
 #[test]
 fn a_record_that_says_another_size_than_its_object_has_is_damaged() {
     let fixture = Fixture::new();
-    let mut record = fixture.result("used");
+    let mut record = fixture.listed("used");
     record.outputs.values_mut().for_each(|file| file.size += 1);
     fixture.cache.publish(&record).unwrap();
     let key = record.fingerprint.key();
     assert_eq!(fixture.verify(true).problems[0].what, Damage::DamagedResult { key });
-    assert!(!fixture.has(&record));
+    assert!(!fixture.knows(&record));
 }
 
 #[test]
@@ -117,7 +87,7 @@ fn a_file_under_a_name_that_no_record_has_is_found_and_removed() {
 fn a_sample_reads_about_its_share_of_the_objects() {
     let fixture = Fixture::new();
     for number in 0..400 {
-        fixture.object(&number.to_string());
+        fixture.object(number.to_string().as_bytes());
     }
     let read = |share| fixture.cache.read_objects(Sample(share), &|_, _| {}).unwrap();
     let (all, none, quarter) = (read(1.0), read(0.0), read(0.25));

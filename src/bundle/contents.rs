@@ -64,7 +64,12 @@ impl Bundle {
         Ok(bundle)
     }
 
-    /// Adds a file at the top, such as a report. A bundle with a name that is not among those of `opened` is refused on import.
+    /// The record of the run, without the places of the machine.
+    pub fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Adds a file at the top, such as the report. A bundle with a name that is not among those of `opened` is refused on import.
     pub fn add(&mut self, name: &str, bytes: Vec<u8>, about: &str) {
         let file = BundleFile { content: Content::Bytes(bytes), about: about.to_owned(), name: name.to_owned() };
         self.files.insert(name.to_owned(), file);
@@ -176,6 +181,7 @@ impl Bundle {
             ("manifest.yaml", "the manifest, resolved"),
             ("run.json", "the record of the run"),
             ("actions/", "for each stage its inputs' digests, its parameters and its outputs' digests (BLAKE3)"),
+            ("report.html", "all of it as a page for a browser, if it came along"),
             ("results/", "evaluations, histories and drawings, to be read as they are"),
             ("objects/", "outputs by digest, as far as they came along"),
             ("bundle.json", "every file with its digest"),

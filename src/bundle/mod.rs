@@ -33,6 +33,8 @@ const MANIFEST: &str = "manifest.yaml";
 const RUN: &str = "run.json";
 const CRATE: &str = "ro-crate-metadata.json";
 const README: &str = "README.txt";
+/// The report as a page; made and added by whoever can.
+pub const REPORT: &str = "report.html";
 
 /// Which objects go into a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

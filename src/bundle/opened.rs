@@ -10,7 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use zip::ZipArchive;
 
-use crate::bundle::{BundleError, CRATE, FORMAT, FileMark, INDEX, Index, MANIFEST, README, RUN, SuppliedStage, action_path, object_path};
+use crate::bundle::{
+    BundleError, CRATE, FORMAT, FileMark, INDEX, Index, MANIFEST, README, REPORT, RUN, SuppliedStage, action_path, object_path,
+};
 use crate::cache::ActionRecord;
 use crate::key::{ActionKey, Digest, VariantName};
 use crate::record::{FORMAT as RUN_FORMAT, RunRecord};
@@ -35,7 +37,6 @@ const LARGEST_TEXT: u64 = 256 << 20;
 const MOST_FILES: usize = 200_000;
 /// Deflate makes a file at most 1,032 times smaller.
 const MOST_SHRUNK: u64 = 1_100;
-const REPORT: &str = "report.html";
 
 impl OpenedBundle {
     /// Opens a bundle and checks all of it.

@@ -6,17 +6,18 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use crate::bundle::{Bundle, ObjectChoice, Scrub, SuppliedStage};
-use crate::cache::Project;
+use crate::bundle::{Bundle, ObjectChoice, REPORT, Scrub, SuppliedStage};
+use crate::cache::{Cache, Project};
 use crate::cli::error::CommandError;
 use crate::cli::scope::Scope;
 use crate::cli::{ExitCode, Global, completions, profile, project};
+use crate::dossier;
 use crate::record::{RunRecord, RunReference};
 use crate::report::{self, Table};
 
 /// Write a run into one .zip, to hand it over
 ///
-/// The manifest, resolved; records and digests; results to read; and outputs, so that `packtrain import` can reuse them. It names no folder of this machine and no variable of its environment. The same run gives the same bytes.
+/// The manifest, resolved; records and digests; results to read; the report; and outputs, so that `packtrain import` can reuse them. It names no folder of this machine and no variable of its environment. The same run gives the same bytes.
 #[derive(Debug, Args)]
 pub(super) struct BundleArgs {
     /// The run: an id or the beginning of one, a name, `last`, `last~1`
@@ -28,6 +29,9 @@ pub(super) struct BundleArgs {
     /// Which outputs come along, so that they need not be made again
     #[arg(long, value_name = "WHICH", default_value = "models")]
     objects: Objects,
+    /// Leave out the report, which shows some of the images
+    #[arg(long)]
+    no_report: bool,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -55,7 +59,10 @@ pub(super) fn run(args: &BundleArgs, global: &Global) -> Result<ExitCode, Comman
         Objects::None => ObjectChoice::None,
     };
     let stay = scope.cache.stay()?;
-    let bundle = Bundle::gather(&record, objects, &scope.cache, &scrub)?;
+    let mut bundle = Bundle::gather(&record, objects, &scope.cache, &scrub)?;
+    if !args.no_report {
+        bundle.add(REPORT, page(&bundle, &scope.cache, &scrub)?, "The run as a page: graph, curves, evaluations, some of the images");
+    }
     let bytes = bundle.write(&path)?;
     drop(stay);
     scope.cache.memo().save()?;
@@ -71,6 +78,17 @@ pub(super) fn run(args: &BundleArgs, global: &Global) -> Result<ExitCode, Comman
     write!(out, "{}", table(bundle.stages()))?;
     writeln!(out, "\n{}: the run {} of {}, {}", path.display(), record.id, record.provenance.pipeline, report::bytes(bytes))?;
     Ok(ExitCode::Success)
+}
+
+/// The report of the run, as the bundle tells it: without the places of this machine.
+fn page(bundle: &Bundle, cache: &Cache, scrub: &Scrub) -> Result<Vec<u8>, CommandError> {
+    let mut dossiers = dossier::gather(vec![bundle.record().clone()], cache)?;
+    let stages = dossiers.iter_mut().flat_map(|dossier| &mut dossier.chapters).flat_map(|chapter| &mut chapter.stages);
+    // Of what cannot be read the path is told.
+    stages.flat_map(|stage| &mut stage.missing).for_each(|reason| *reason = scrub.text(reason));
+    let mut page = Vec::new();
+    report::write_page(&dossiers, &mut page)?;
+    Ok(page)
 }
 
 /// What comes along of every stage.

@@ -160,6 +160,21 @@ fn the_same_run_gives_the_same_bytes_and_tells_nothing_of_the_machine() {
 }
 
 #[test]
+fn the_report_comes_along_unless_it_is_to_stay() {
+    let project = sender("models");
+    let page = String::from_utf8(files(&project.path("out.zip")).remove("report.html").unwrap()).unwrap();
+    // What the page of `report` shows, but for the manifest's place.
+    assert_eq!(project.packtrain(&["report", "handed"]).code, 0);
+    let report = String::from_utf8(project.read("report.html")).unwrap();
+    let folder = format!("{}/", project.path("").display()).replace("//", "/");
+    assert_eq!(page, report.replace(&folder, ""));
+    assert!(page.contains("<h1>small</h1>") && page.contains("data:image/"), "{page}");
+    let without = project.packtrain(&["bundle", "handed", "-o", "without.zip", "--no-report"]);
+    assert_eq!(without.code, 0, "{}", without.stderr);
+    assert!(!files(&project.path("without.zip")).contains_key("report.html"));
+}
+
+#[test]
 fn neither_the_user_s_folder_nor_a_profile_s_comes_along() {
     let project = Project::with_images(4);
     let people = Project::new();

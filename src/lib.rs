@@ -26,6 +26,7 @@
 //! | [`lockfile`] | what stages take and give, pinned in a text beside the manifest |
 //! | [`watch`] | what runs read from outside, and when it changes |
 //! | [`exec`] | running the plan |
+//! | [`predict`] | what a model says of images of which nobody knows the class |
 //! | [`cli`] | the commands |
 //!
 //! Every file written, and the type that owns it:
@@ -81,5 +82,7 @@ pub mod watch;
 pub mod report;
 
 pub mod exec;
+
+pub mod predict;
 
 pub mod cli;

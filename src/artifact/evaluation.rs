@@ -189,6 +189,15 @@ fn most_probable(probabilities: &[f32]) -> Option<usize> {
     (0..probabilities.len()).reduce(|best, class| if is_higher(probabilities, class, best) { class } else { best })
 }
 
+/// The classes from the most to the least probable.
+pub fn ranked_classes(probabilities: &[f32]) -> Vec<usize> {
+    let mut classes: Vec<usize> = (0..probabilities.len()).collect();
+    let is_number = |class: &usize| !probabilities[*class].is_nan();
+    let by_value = |a: &usize, b: &usize| probabilities[*b].partial_cmp(&probabilities[*a]);
+    classes.sort_by(|a, b| by_value(a, b).unwrap_or_else(|| is_number(b).cmp(&is_number(a))));
+    classes
+}
+
 /// How many classes are ranked higher; `None` if the model has no such class, or no number for it.
 fn rank(probabilities: &[f32], class: usize) -> Option<usize> {
     let known = probabilities.get(class).is_some_and(|probability| !probability.is_nan());
@@ -296,6 +305,11 @@ mod tests {
         ];
         let found: Vec<_> = evaluation.classes.iter().map(|class| (class.precision, class.recall, class.f1, class.support)).collect();
         assert_eq!(found, report);
+    }
+
+    #[test]
+    fn classes_are_ranked_as_in_the_metrics() {
+        assert_eq!(ranked_classes(&[0.25, f32::NAN, 0.5, 0.25]), [2, 0, 3, 1]);
     }
 
     #[test]

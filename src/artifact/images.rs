@@ -5,12 +5,12 @@
 
 use std::path::{Path, PathBuf};
 
-use hdf5::types::{IntSize, TypeDescriptor};
+use hdf5::types::{IntSize, TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, File};
 use memmap2::{Mmap, MmapOptions};
 use ndarray::{ArrayView4, s};
 
-use crate::artifact::{ArtifactError, RowLabels, rows};
+use crate::artifact::{ArtifactError, Fit, PackRule, RowLabels, rows};
 
 /// An images file opened for reading, mapped into memory. Its rows may be read from several threads.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub struct ImagesFile {
     /// H, W.
     size: (usize, usize),
     rows: RowLabels,
+    fit: Option<Fit>,
 }
 
 /// Writes an images file row by row, with bounded memory and without timestamps.
@@ -38,6 +39,9 @@ enum Pixels {
     Converted(Vec<u8>),
 }
 
+/// Of the file's root: how pictures became squares.
+const FIT_ATTRIBUTE: &str = "fit";
+
 /// Bytes that are converted at a time when a file has another number type or layout than ours.
 const CONVERSION_BYTES: usize = 16 << 20;
 
@@ -56,7 +60,7 @@ impl ImagesFile {
             Some(offset) => Pixels::Mapped(map(path, offset, len * height * width * 3)?),
             None => Pixels::Converted(convert(&images, path)?),
         };
-        Ok(ImagesFile { pixels, size: (height, width), rows })
+        Ok(ImagesFile { pixels, size: (height, width), rows, fit: read_fit(&file) })
     }
 
     /// Number of images.
@@ -88,6 +92,13 @@ impl ImagesFile {
         }
     }
 
+    /// How pictures became these images; `None` if something else than packtrain made them.
+    pub fn rule(&self) -> Option<PackRule> {
+        let (height, width) = self.size;
+        let size = u32::try_from(height).ok().filter(|_| height == width)?;
+        Some(PackRule { size, fit: self.fit? })
+    }
+
     /// Labels, class names and paths.
     pub fn rows(&self) -> &RowLabels {
         &self.rows
@@ -109,6 +120,16 @@ impl ImagesWriter {
             .create("images")
             .map_err(rows::hdf5_error(path))?;
         Ok(ImagesWriter { path: path.to_owned(), file, images, size, len: rows.len(), written: 0 })
+    }
+
+    /// Says in the file how the pictures became squares.
+    pub fn with_fit(self, fit: Fit) -> Result<ImagesWriter, ArtifactError> {
+        let path = self.path.clone();
+        let failed = rows::hdf5_error(&path);
+        let name: VarLenUnicode = fit.as_str().parse().map_err(|_| self.invalid(format!("`{}` cannot be stored", fit.as_str())))?;
+        let attribute = self.file.new_attr::<VarLenUnicode>().create(FIT_ATTRIBUTE).map_err(&failed)?;
+        attribute.write_scalar(&name).map_err(&failed)?;
+        Ok(self)
     }
 
     /// Appends the next images: `[n,H,W,3] u8`.
@@ -143,6 +164,12 @@ impl ImagesWriter {
     fn invalid(&self, reason: String) -> ArtifactError {
         ArtifactError::invalid(&self.path, reason)
     }
+}
+
+/// A file made elsewhere may have an attribute of the name that says something else.
+fn read_fit(file: &File) -> Option<Fit> {
+    let name: VarLenUnicode = file.attr(FIT_ATTRIBUTE).ok()?.read_scalar().ok()?;
+    name.parse().ok()
 }
 
 /// Where the pixels begin in the file, if they lie there as `[N,H,W,3] u8` in one piece.
@@ -218,6 +245,20 @@ mod tests {
         assert_eq!(images.rows(), &rows());
         assert_eq!(images.row(1), (24..48).collect::<Vec<u8>>());
         assert_eq!(images.row(2), (100..124).collect::<Vec<u8>>());
+        assert_eq!(images.rule(), None, "images that are not square were not packed by us");
+    }
+
+    #[test]
+    fn a_file_of_squares_says_how_pictures_became_them() {
+        let folder = tempfile::tempdir().unwrap();
+        for fit in [Fit::Crop, Fit::Stretch] {
+            let path = folder.path().join(fit.as_str());
+            let writer = ImagesWriter::create(&path, (2, 2), &rows()).unwrap();
+            let mut writer = writer.with_fit(fit).unwrap();
+            writer.append(&[0; 36]).unwrap();
+            writer.finish().unwrap();
+            assert_eq!(ImagesFile::open(&path).unwrap().rule(), Some(PackRule { size: 2, fit }));
+        }
     }
 
     #[test]

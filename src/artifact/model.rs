@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::tensors::{self, NamedTensors, TensorShapes};
-use crate::artifact::{ArtifactError, Mean};
+use crate::artifact::{ArtifactError, Mean, PackRule};
 
 /// A model file read into memory.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub struct InputSpec {
     pub scale: f64,
     /// What was subtracted in training.
     pub mean: Option<Mean>,
+    /// How the pictures that it was trained on were packed; `None` if something else than packtrain packed them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packed: Option<PackRule>,
 }
 
 /// A named tensor.
@@ -100,7 +103,7 @@ mod tests {
         ModelHeader {
             architecture: serde_json::json!({"alexnet": {"l2": 2e-4}}),
             class_names: vec!["cat".into(), "dög".into()],
-            input: Some(InputSpec { size: 227, eval: "resize".into(), scale: 1.0, mean: None }),
+            input: Some(InputSpec { size: 227, eval: "resize".into(), scale: 1.0, mean: None, packed: None }),
         }
     }
 

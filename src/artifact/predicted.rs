@@ -1,6 +1,7 @@
 //! `Predictions` read back: what a model said of every row.
 
 use std::path::Path;
+use std::str::FromStr;
 
 use crate::artifact::ArtifactError;
 
@@ -16,6 +17,33 @@ pub struct PredictedRow {
     pub probability: f64,
     /// Of the true class; `None` if the model has no such class.
     pub of_label: Option<f64>,
+}
+
+/// The probability of every class of every row, as `predictions.csv` has them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassProbabilities {
+    /// `[C]`.
+    pub class_names: Vec<String>,
+    /// `[N][C]`.
+    pub rows: Vec<Vec<f32>>,
+}
+
+impl ClassProbabilities {
+    /// Reads every row in the order of the file.
+    pub fn read(path: &Path) -> Result<ClassProbabilities, ArtifactError> {
+        let invalid = |error: csv::Error| ArtifactError::invalid(path, error.to_string());
+        let mut reader = csv::Reader::from_path(path).map_err(invalid)?;
+        let header = reader.headers().map_err(invalid)?.clone();
+        let class_of = |name: &str| Some(name.strip_prefix("p(")?.strip_suffix(')')?.to_owned());
+        let (columns, class_names): (Vec<usize>, Vec<String>) =
+            header.iter().enumerate().filter_map(|(column, name)| Some((column, class_of(name)?))).unzip();
+        let row = |record: csv::StringRecord| {
+            let number = |column: &usize| parse_probability(record.get(*column).unwrap_or_default(), &record, path);
+            columns.iter().map(number).collect::<Result<Vec<f32>, _>>()
+        };
+        let rows = reader.records().map(|record| row(record.map_err(invalid)?)).collect::<Result<_, _>>()?;
+        Ok(ClassProbabilities { class_names, rows })
+    }
 }
 
 impl PredictedRow {
@@ -35,14 +63,11 @@ impl PredictedRow {
 
     fn parse(record: &csv::StringRecord, header: &csv::StringRecord, path: &Path) -> Result<PredictedRow, ArtifactError> {
         let column = |name: &str| header.iter().position(|other| other == name);
-        let line = record.position().map_or(0, csv::Position::line);
         let text = |name: &str| {
             let field = column(name).and_then(|column| record.get(column));
-            field.ok_or_else(|| ArtifactError::invalid(path, format!("line {line} has no `{name}`")))
+            field.ok_or_else(|| ArtifactError::invalid(path, format!("line {} has no `{name}`", line(record))))
         };
-        let number = |text: &str| {
-            text.parse::<f64>().map_err(|_| ArtifactError::invalid(path, format!("line {line}: `{text}` is not a probability")))
-        };
+        let number = |text: &str| parse_probability::<f64>(text, record, path);
         let label = text("label")?.to_owned();
         let of_label = column(&format!("p({label})")).and_then(|column| record.get(column)).map(number).transpose()?;
         Ok(PredictedRow {
@@ -53,6 +78,14 @@ impl PredictedRow {
             label,
         })
     }
+}
+
+fn parse_probability<T: FromStr>(text: &str, record: &csv::StringRecord, path: &Path) -> Result<T, ArtifactError> {
+    text.parse().map_err(|_| ArtifactError::invalid(path, format!("line {}: `{text}` is not a probability", line(record))))
+}
+
+fn line(record: &csv::StringRecord) -> u64 {
+    record.position().map_or(0, csv::Position::line)
 }
 
 #[cfg(test)]
@@ -88,6 +121,10 @@ mod tests {
         ];
         assert_eq!(read, expected);
         assert_eq!(read.iter().filter(|row| row.is_correct()).count(), 1);
+        let all = ClassProbabilities::read(&path).unwrap();
+        assert_eq!(all.class_names, class_names);
+        assert_eq!(all.rows[..2], [vec![0.75, 0.25], vec![0.875, 0.125]]);
+        assert!(all.rows[2][0].is_nan());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::key::{StageId, StagePath};
 use crate::lockfile::LockError;
 use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
+use crate::predict::PredictError;
 use crate::record::{Label, ReferenceError};
 use crate::stage::StageError;
 
@@ -74,6 +75,10 @@ pub(super) enum CommandError {
     Artifact(#[from] ArtifactError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Predict(#[from] PredictError),
+    #[error("`{what}` is the model of {}; name one of them", found.join(", "))]
+    SeveralModels { what: String, found: Vec<String> },
     #[error("{path} is no manifest that can be read", path = path.display())]
     NoManifest { path: PathBuf },
     #[error("cannot write: {0}")]
@@ -128,9 +133,9 @@ impl CommandError {
             CommandError::Lock(LockError::Different(_)) => {
                 Some("to accept what is there now, run without `--locked` and then `packtrain lock MANIFEST`")
             }
-            CommandError::ResultGone { .. } | CommandError::Bundle(BundleError::Gone { .. }) => {
-                Some("run it again; a run with a name keeps its results")
-            }
+            CommandError::ResultGone { .. }
+            | CommandError::Bundle(BundleError::Gone { .. })
+            | CommandError::Predict(PredictError::Gone { .. }) => Some("run it again; a run with a name keeps its results"),
             CommandError::Bundle(BundleError::NoManifest { .. }) => Some("run its manifest again: what is up to date is reused"),
             CommandError::Bundle(BundleError::Refused { .. }) => Some("nothing of it was taken; get it again from where it comes from"),
             CommandError::Bundle(BundleError::ManifestThere { .. }) => Some("name another folder after the bundle's file"),
@@ -141,6 +146,7 @@ impl CommandError {
 
     fn exit_code(&self) -> ExitCode {
         match self {
+            CommandError::Predict(error) => predict_exit_code(error),
             CommandError::Lock(LockError::Different(_)) => ExitCode::Different,
             CommandError::Lock(LockError::Missing { .. } | LockError::Malformed { .. }) => ExitCode::InvalidManifest,
             CommandError::Lock(LockError::Unsettled { .. }) => ExitCode::StageFailed,
@@ -159,6 +165,7 @@ impl CommandError {
             | CommandError::UnknownResult { .. }
             | CommandError::NoResult { .. }
             | CommandError::NothingToShow { .. }
+            | CommandError::SeveralModels { .. }
             | CommandError::UnknownPipeline { .. }
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
@@ -172,5 +179,26 @@ impl CommandError {
             CommandError::Check { source, .. } if source.is_interruption() => ExitCode::Interrupted,
             CommandError::Worker(_) | CommandError::Stage(_) | CommandError::Check { .. } => ExitCode::StageFailed,
         }
+    }
+}
+
+fn predict_exit_code(error: &PredictError) -> ExitCode {
+    match error {
+        PredictError::Exec(error) if error.is_interruption() => ExitCode::Interrupted,
+        PredictError::Stage(StageError::Interrupted) => ExitCode::Interrupted,
+        PredictError::Exec(_) | PredictError::Stage(_) | PredictError::Silent { .. } => ExitCode::StageFailed,
+        PredictError::Gone { .. }
+        | PredictError::OtherWeights { .. }
+        | PredictError::Parameters { .. }
+        | PredictError::Io { .. }
+        | PredictError::Artifact(_)
+        | PredictError::Cache(_) => ExitCode::Storage,
+        PredictError::NoModel { .. }
+        | PredictError::NotOurs { .. }
+        | PredictError::NoRule { .. }
+        | PredictError::FeaturesOfFile { .. }
+        | PredictError::UnknownFeatures { .. }
+        | PredictError::NoWeights { .. }
+        | PredictError::CropsOfFeatures { .. } => ExitCode::Usage,
     }
 }

@@ -18,6 +18,7 @@ mod metrics;
 mod name;
 mod new;
 mod plan;
+mod predict;
 mod profile;
 mod project;
 mod provenance;
@@ -83,6 +84,7 @@ enum Command {
     Metrics(metrics::MetricsArgs),
     Diff(diff::DiffArgs),
     Show(show::ShowArgs),
+    Predict(predict::PredictArgs),
     Name(name::NameArgs),
     Tag(name::TagArgs),
     Bundle(bundle::BundleArgs),
@@ -139,6 +141,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Metrics(args)) => metrics::run(&args, global),
         Some(Command::Diff(args)) => diff::run(&args, global),
         Some(Command::Show(args)) => show::run(&args, global),
+        Some(Command::Predict(args)) => predict::run(&args, global),
         Some(Command::Name(args)) => name::run(&args, global),
         Some(Command::Tag(args)) => name::run_tag(&args, global),
         Some(Command::Bundle(args)) => bundle::run(&args, global),

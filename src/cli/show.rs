@@ -91,7 +91,7 @@ fn print(results: &[Named], json: bool, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The stages of the run that are meant, of all variants if none is named, and the output if one is.
-fn wanted<'a>(what: &str, record: &'a RunRecord) -> Result<Vec<(&'a StageRecord, Option<String>)>, CommandError> {
+pub(super) fn wanted<'a>(what: &str, record: &'a RunRecord) -> Result<Vec<(&'a StageRecord, Option<String>)>, CommandError> {
     let stages = record.stages.iter();
     // A variant's name may have dots, a stage's has none.
     let (place, output) = match what.rsplit_once('.').filter(|(_, output)| !output.contains(['/', '='])) {

@@ -168,7 +168,8 @@ impl Action<'_> {
     }
 }
 
-pub(super) fn execute(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, ExecError> {
+/// Runs a job where its kind wants to run: in this process, in a worker, or as a program. Nothing is published.
+pub fn execute(job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, ExecError> {
     match (&job.spec, job.threads) {
         (StageSpec::Command(spec), _) => Ok(command::run(spec, job, context)?),
         (spec, _) if spec.needs_worker() => Ok(worker::run(job, context)?),

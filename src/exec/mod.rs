@@ -14,6 +14,7 @@ mod scheduler;
 mod stop;
 mod worker;
 
+pub use action::execute;
 pub use check::{CheckOptions, CheckOutcome, CheckOutside, ComparedOutput, check};
 pub use command::CommandError;
 pub use guard::guard;

@@ -28,7 +28,7 @@ pub use html::write_page;
 pub use json::JsonLines;
 pub use lines::Lines;
 pub use phrase::{bytes, grouped, list, rows_reused, seconds};
-pub use reading::ReadingBar;
+pub use reading::{JobBar, ReadingBar};
 pub use show::{show_evaluation, show_history, show_mean, show_model, show_oversample, show_rows, sparkline};
 pub use summary::write_summary;
 pub use table::Table;

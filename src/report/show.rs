@@ -1,7 +1,7 @@
 //! Artifacts as people like to read them.
 
 use crate::artifact::{
-    ClassReport, Evaluation, History, HistoryEpoch, InputSpec, Mean, ModelHeader, ModelOutline, OversampleEvaluation, RowLabels,
+    ClassReport, Evaluation, History, HistoryEpoch, InputSpec, Mean, ModelHeader, ModelOutline, OversampleEvaluation, PackRule, RowLabels,
 };
 use crate::report::{Table, phrase};
 
@@ -88,10 +88,13 @@ pub fn show_model(model: &ModelOutline) -> String {
     if let Some(ModelHeader { architecture, class_names, input }) = &model.header {
         line("architecture", architecture.as_str().map_or_else(|| architecture.to_string(), str::to_owned));
         line("classes", format!("{}: {}", class_names.len(), class_names.join(", ")));
-        if let Some(InputSpec { size, eval, scale, mean }) = input {
+        if let Some(InputSpec { size, eval, scale, mean, packed }) = input {
             let scaled = if *scale == 1.0 { String::new() } else { format!(", times {scale}") };
             let mean = mean.as_ref().map(|mean| format!(", minus the mean R {:.2}, G {:.2}, B {:.2}", mean.r, mean.g, mean.b));
             line("input", format!("{size}×{size} pixels by {eval}{}{scaled}", mean.unwrap_or_default()));
+            if let Some(PackRule { size, fit }) = packed {
+                line("packed", format!("pictures at {size}×{size} pixels by {}", fit.as_str()));
+            }
         }
     }
     line("parameters", format!("{} in {} tensors", phrase::grouped(parameters as u64), model.tensors.len()));

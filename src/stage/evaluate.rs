@@ -27,6 +27,16 @@ pub struct Evaluate {
 }
 
 impl Evaluate {
+    /// A network on packed images, as it is by default.
+    pub fn of_images(images: Reference, model: Reference) -> Evaluate {
+        Evaluate { images: Some(images), features: None, model, mean: None, batch: Evaluate::default_batch() }
+    }
+
+    /// A classifier on features.
+    pub fn of_features(features: Reference, model: Reference) -> Evaluate {
+        Evaluate { images: None, features: Some(features), model, mean: None, batch: Evaluate::default_batch() }
+    }
+
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
         let mut inputs = Vec::new();
         inputs.extend(self.images.as_ref().map(|images| InputUse::reference("images", images, &[ArtifactType::Images])));

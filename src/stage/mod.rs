@@ -24,6 +24,7 @@ mod train_logistic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use crate::artifact::{Fit, PackRule};
 pub use crate::event::{RowCounts, SkippedImage, StageOutput};
 pub use augment::{Augment, Shear};
 pub use command::{Command, CommandInput, CommandLine, CommandOutput, CommandOutputs, Word};
@@ -35,7 +36,10 @@ pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
 pub use image_source::{ImageLocation, ImageOutline, ImageReader, PackedLocation, list_files, list_images};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
-pub use pack::{Census, CensusInputs, ClassCount, ClassNames, Fit, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels};
+pub use pack::{
+    Census, CensusInputs, ClassCount, ClassNames, ImageList, Labels, OnError, Pack, PackSource, Share, Split, Subset, TableLabels,
+    Unlabelled,
+};
 pub use reference::{ArtifactType, InputSource, InputUse, OutputDecl, Reference};
 pub use rows::{EarlierRows, RowSources};
 pub use sketch::{Sketch, TensorShape};
@@ -104,13 +108,13 @@ impl StageSpec {
     /// The version of what the kind computes; raised when the same inputs would give another output.
     pub fn version(&self) -> u32 {
         match self {
-            StageSpec::Pack(_) => 1,
+            StageSpec::Pack(_) => 2,
             StageSpec::ComputeMean(_) => 1,
             StageSpec::ExtractFeatures(_) => 2,
-            StageSpec::Train(_) => 2,
+            StageSpec::Train(_) => 3,
             StageSpec::TrainLogistic(_) => 1,
-            StageSpec::OversampleEval(_) => 2,
-            StageSpec::Evaluate(_) => 2,
+            StageSpec::OversampleEval(_) => 3,
+            StageSpec::Evaluate(_) => 3,
             StageSpec::Command(_) => 1,
         }
     }

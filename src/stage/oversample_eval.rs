@@ -25,6 +25,11 @@ pub struct OversampleEval {
 }
 
 impl OversampleEval {
+    /// So many crops of packed images, else as it is by default.
+    pub fn of(images: Reference, model: Reference, crops: u32) -> OversampleEval {
+        OversampleEval { images, model, mean: None, crops, batch: OversampleEval::default_batch() }
+    }
+
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {
         let mut inputs = vec![
             InputUse::reference("images", &self.images, &[ArtifactType::Images]),

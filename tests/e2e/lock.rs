@@ -61,7 +61,7 @@ fn a_lock_says_one_fact_a_line_without_dates_and_places() {
     mean kind compute-mean 1
     mean key DIGEST
     mean output mean DIGEST SIZE
-    pack kind pack 1
+    pack kind pack 2
     pack input images DIGEST 20 files
     pack key DIGEST
     pack output train DIGEST SIZE
@@ -167,7 +167,7 @@ fn every_variant_is_locked_under_its_name() {
     project.write("small.yaml", &format!("{}matrix: {{ size: [16, 24] }}\n", fs::read_to_string(project.path("small.yaml")).unwrap()));
     let project = locked(project);
     let text = lock(&project);
-    assert!(text.contains("\nsize=16/pack kind pack 1\n") && text.contains("\nsize=24/mean output mean "), "{text}");
+    assert!(text.contains("\nsize=16/pack kind pack 2\n") && text.contains("\nsize=24/mean output mean "), "{text}");
     assert_eq!(project.packtrain(&["run", "small.yaml", "--locked"]).code, 0);
     assert_eq!(project.packtrain(&["run", "small.yaml", "--locked", "--variant", "size=24"]).code, 0);
     project.edit("small.yaml", "[16, 24]", "[16, 20]");

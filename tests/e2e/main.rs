@@ -23,6 +23,8 @@ mod incremental;
 mod incremental_features;
 mod lock;
 mod new;
+#[cfg(feature = "torch")]
+mod predicting;
 mod profiles;
 mod readme;
 mod report;

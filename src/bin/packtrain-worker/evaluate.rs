@@ -1,4 +1,7 @@
 //! `evaluate` for networks and `oversample-eval`.
+//!
+//! Every batch is full, as in `features`: what a network says of an image has the same bits whatever other images it is asked about, and
+//! so a prediction of one image is what the evaluation of its set says of it.
 
 use packtrain::artifact::{Evaluation, OversampleEvaluation, Predictions};
 use packtrain::event::StageEvent;
@@ -20,7 +23,7 @@ struct Subject {
 /// Runs `evaluate`.
 pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
     let subject = Subject::open(job, device)?;
-    let plan = subject.source.in_order(subject.source.eval_view(subject.model.view)?, spec.batch);
+    let plan = subject.whole_images(spec.batch)?;
     let probabilities = subject.probabilities("evaluating", &plan, 1, context)?;
     let predictions = subject.predictions(&probabilities);
     let evaluation = predictions.evaluate();
@@ -36,9 +39,8 @@ pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, con
     let subject = Subject::open(job, device)?;
     let source = &subject.source;
     let views = crops(source, spec.crops)?;
-    let baseline_plan = source.in_order(source.eval_view(subject.model.view)?, spec.batch.saturating_mul(spec.crops));
-    let samples = crops_of_all(source, &views);
-    let crops_plan: Vec<_> = samples.chunks((spec.batch * spec.crops) as usize).map(<[Sample]>::to_vec).collect();
+    let baseline_plan = subject.whole_images(spec.batch.saturating_mul(spec.crops))?;
+    let crops_plan = crops_of_all(source, &views, spec.batch);
 
     let baseline = subject.probabilities("whole images", &baseline_plan, 1, context)?;
     let baseline = subject.predictions(&baseline).evaluate();
@@ -56,10 +58,15 @@ pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, con
     Ok(())
 }
 
-/// Every image's crops, one image after the other.
-fn crops_of_all(source: &ImageSource, views: &[(View, bool)]) -> Vec<Sample> {
-    let of_image = |image| views.iter().map(move |&(view, mirrored)| Sample { image, view, warp: None, mirrored });
-    (0..source.images().len()).flat_map(of_image).collect()
+/// Every image's crops, one image after the other, those of exactly `batch` images at a time: the last image is repeated.
+fn crops_of_all(source: &ImageSource, views: &[(View, bool)], batch: u32) -> Vec<Vec<Sample>> {
+    let of_image = |whole: Sample| views.iter().map(move |&(view, mirrored)| Sample { image: whole.image, view, warp: None, mirrored });
+    let batches = source.full_batches(View::Whole, &all(source), batch);
+    batches.iter().map(|images| images.iter().copied().flat_map(of_image).collect()).collect()
+}
+
+fn all(source: &ImageSource) -> Vec<usize> {
+    (0..source.images().len()).collect()
 }
 
 impl Subject {
@@ -70,6 +77,11 @@ impl Subject {
         }
         let source = ImageSource::open(job.file("images")?, model.input.size, model.normalization())?;
         Ok(Subject { model, source, device })
+    }
+
+    /// Every image as it is evaluated.
+    fn whole_images(&self, batch: u32) -> Result<Vec<Vec<Sample>>, StageError> {
+        Ok(self.source.full_batches(self.source.eval_view(self.model.view)?, &all(&self.source), batch))
     }
 
     /// Class probabilities `[N*C]`, averaged over the `each` samples that every image has.
@@ -89,6 +101,8 @@ impl Subject {
             probabilities.extend(logits.chunks(classes * each).flat_map(|logits| mean_softmax(logits, classes)));
             Ok(())
         })?;
+        // What fills the last batch comes after all images.
+        probabilities.truncate(images * classes);
         Ok(probabilities)
     }
 
@@ -130,14 +144,15 @@ mod tests {
         let path = folder.path().join("images.h5");
         fixture::write_coloured(&path, 9, 2);
         let source = ImageSource::open(&path, 6, Normalization::of_training(None, 1.0)).unwrap();
-        let samples = crops_of_all(&source, &crops(&source, 10).unwrap());
-        assert_eq!(samples.len(), 20);
-        for (image, samples) in samples.chunks(10).enumerate() {
+        let samples = crops_of_all(&source, &crops(&source, 10).unwrap(), 3).concat();
+        assert_eq!(samples.len(), 30);
+        assert_eq!(samples[20..], samples[10..20], "the last batch is full");
+        for (image, samples) in samples[..20].chunks(10).enumerate() {
             let places = [(0, 0), (0, 3), (3, 3), (3, 0), (1, 1)].map(|(top, left)| View::Crop { top, left });
             let expected = [false, true].into_iter().flat_map(|mirrored| places.map(|view| Sample { image, view, warp: None, mirrored }));
             assert!(expected.eq(samples.iter().copied()));
         }
-        assert_eq!(crops_of_all(&source, &crops(&source, 5).unwrap())[..5], samples[..5]);
+        assert_eq!(crops_of_all(&source, &crops(&source, 5).unwrap(), 1)[0], samples[..5]);
     }
 
     /// softmax(0, ln 3) is (1/4, 3/4), softmax(1000, 1000) is (1/2, 1/2).

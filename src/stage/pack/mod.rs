@@ -7,6 +7,7 @@ mod ordered;
 mod set;
 mod share;
 mod split;
+mod unlabelled;
 mod work;
 
 use std::borrow::Cow;
@@ -16,10 +17,11 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, InputSource, InputUse, OutputDecl, ParameterProblem};
+use crate::stage::{ArtifactType, Fit, InputSource, InputUse, OutputDecl, PackRule, ParameterProblem};
 
 pub use census::{Census, CensusInputs, ClassCount};
 pub use share::Share;
+pub use unlabelled::{ImageList, Unlabelled};
 pub(in crate::stage) use work::run;
 
 /// Packs image files into HDF5, one file per part of the split.
@@ -136,17 +138,6 @@ pub struct Split {
     pub test: Share,
 }
 
-/// How an image of any shape becomes a square.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fit {
-    /// The shorter side is scaled to the size, the longer one cut equally at both ends.
-    #[default]
-    Crop,
-    /// Both sides are scaled to the size, whatever the proportions.
-    Stretch,
-}
-
 /// What happens when an image cannot be read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -198,6 +189,11 @@ impl Pack {
             check_rules(&mut problems, &format!("sources.{}.", subset.as_str()), *subset, &source.labels, &source.split);
         }
         problems
+    }
+
+    /// What is done to every image.
+    pub fn rule(&self) -> PackRule {
+        PackRule { size: self.size, fit: self.fit }
     }
 
     /// Whether any image may go to this part.

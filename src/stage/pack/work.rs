@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::artifact::{ImagesFile, ImagesWriter, RowLabels, resize_area, resize_to_fill};
+use crate::artifact::{ImagesFile, ImagesWriter, RowLabels};
 use crate::event::{StageEvent, Unit};
 use crate::key::SourceFile;
 use crate::stage::pack::earlier::EarlierImages;
@@ -17,11 +17,11 @@ use crate::stage::pack::ordered::for_each_in_order;
 use crate::stage::pack::set::{ImageSet, label_names, nothing_left, sets};
 use crate::stage::pack::split::shuffle;
 use crate::stage::{
-    Fit, ImageReader, OnError, Pack, RowCounts, RowSources, SkippedImage, StageContext, StageError, StageJob, StageOutput, Subset,
+    ImageReader, OnError, Pack, RowCounts, RowSources, SkippedImage, StageContext, StageError, StageJob, StageOutput, Subset,
 };
 
 /// Bytes of packed pixels that are decoded ahead of the writer.
-const WINDOW_BYTES: usize = 64 << 20;
+pub(super) const WINDOW_BYTES: usize = 64 << 20;
 
 /// Bytes of packed pixels that are written at a time.
 const BLOCK_BYTES: usize = 4 << 20;
@@ -144,8 +144,8 @@ fn warn_about_classes(parts: &[Vec<Row<'_>>; 3], label_names: &[String], context
 impl Packing<'_> {
     /// Writes the file.
     fn run(&self, rows: &[Row<'_>], context: &mut StageContext<'_>) -> Result<Packed, StageError> {
-        let mut progress = Progress::new(self.subset, rows.len());
-        let mut block = Block::new(ImagesWriter::create(&self.out, square(self.spec), &self.labels(rows.iter()))?);
+        let mut progress = Progress::new(format!("packing {}", self.subset.as_str()), rows.len());
+        let mut block = Block::new(self.writer(&self.out, rows.iter())?);
         let window = (WINDOW_BYTES / self.row_bytes()).clamp(2 * rayon::current_num_threads(), 4096);
         let (mut skipped, mut reused) = (BTreeMap::new(), 0);
         for_each_in_order(
@@ -185,12 +185,7 @@ impl Packing<'_> {
             return Ok(Cow::Borrowed(pixels));
         }
         let picture = row.source.reader.picture(&row.file.path)?;
-        let size = self.spec.size as usize;
-        let resized = match self.spec.fit {
-            Fit::Crop => resize_to_fill(&picture, size),
-            Fit::Stretch => resize_area(&picture, size, size),
-        };
-        Ok(Cow::Owned(resized.pixels))
+        Ok(Cow::Owned(self.spec.rule().apply(&picture)))
     }
 
     /// Writes the file again without the rows that were left out. A contiguous dataset cannot shrink, and which images
@@ -207,8 +202,7 @@ impl Packing<'_> {
         let kept: Vec<usize> = (0..rows.len()).filter(|index| !skipped.contains_key(index)).collect();
         let partial = self.out.with_extension("partial");
         let all = ImagesFile::open(&self.out)?;
-        let mut block =
-            Block::new(ImagesWriter::create(&partial, square(self.spec), &self.labels(kept.iter().map(|index| &rows[*index])))?);
+        let mut block = Block::new(self.writer(&partial, kept.iter().map(|index| &rows[*index]))?);
         for index in kept {
             block.push(all.row(index))?;
         }
@@ -216,29 +210,29 @@ impl Packing<'_> {
         fs::rename(&partial, &self.out).map_err(|source| StageError::Io { path: self.out.clone(), source })
     }
 
-    fn labels<'r>(&self, rows: impl Iterator<Item = &'r Row<'r>>) -> RowLabels {
+    fn writer<'r>(&self, path: &Path, rows: impl Iterator<Item = &'r Row<'r>>) -> Result<ImagesWriter, StageError> {
         let (labels, paths) = rows.map(|row| (row.class as i64, row.file.path.clone())).unzip();
-        RowLabels { labels, label_names: self.label_names.to_vec(), paths }
+        let labels = RowLabels { labels, label_names: self.label_names.to_vec(), paths };
+        Ok(ImagesWriter::create(path, square(self.spec), &labels)?.with_fit(self.spec.fit)?)
     }
 
     fn row_bytes(&self) -> usize {
-        let (height, width) = square(self.spec);
-        height * width * 3
+        self.spec.rule().row_bytes()
     }
 }
 
 /// Gathers rows so that small images are not written one by one.
-struct Block {
+pub(super) struct Block {
     writer: ImagesWriter,
     pixels: Vec<u8>,
 }
 
 impl Block {
-    fn new(writer: ImagesWriter) -> Block {
+    pub(super) fn new(writer: ImagesWriter) -> Block {
         Block { writer, pixels: Vec::new() }
     }
 
-    fn push(&mut self, row: &[u8]) -> Result<(), StageError> {
+    pub(super) fn push(&mut self, row: &[u8]) -> Result<(), StageError> {
         self.pixels.extend_from_slice(row);
         if self.pixels.len() >= BLOCK_BYTES {
             self.writer.append(&self.pixels)?;
@@ -247,14 +241,14 @@ impl Block {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(), StageError> {
+    pub(super) fn finish(mut self) -> Result<(), StageError> {
         self.writer.append(&self.pixels)?;
         Ok(self.writer.finish()?)
     }
 }
 
 /// Reports how far a part is, but not more often than anyone can read.
-struct Progress {
+pub(super) struct Progress {
     activity: String,
     done: u64,
     total: u64,
@@ -262,11 +256,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(subset: Subset, total: usize) -> Progress {
-        Progress { activity: format!("packing {}", subset.as_str()), done: 0, total: total as u64, reported: Instant::now() }
+    pub(super) fn new(activity: String, total: usize) -> Progress {
+        Progress { activity, done: 0, total: total as u64, reported: Instant::now() }
     }
 
-    fn advance(&mut self, context: &mut StageContext<'_>) {
+    pub(super) fn advance(&mut self, context: &mut StageContext<'_>) {
         self.done += 1;
         if self.done == self.total || self.reported.elapsed() >= PROGRESS_INTERVAL {
             self.reported = Instant::now();

@@ -59,7 +59,8 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
     training.go_on(&mut state, job, context)?;
 
     let view = trained::view_name(spec.input.eval).to_owned();
-    let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean };
+    let packed = training.data.train.source.images().rule();
+    let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean, packed };
     let tensors = state.best.unwrap_or_else(|| state.weights.save());
     trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &tensors)?;
     state.history.write(&job.output("history")?)?;

@@ -1,7 +1,9 @@
 # What a newcomer needs: `make demo` and `make test`. Everything else is cargo.
 
 PYTHON ?= python3
-PACKTRAIN := target/release/packtrain
+# `make demo PROFILE=dev` does with the programs that `make test` has built.
+PROFILE ?= release
+PACKTRAIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/packtrain
 
 .PHONY: help tools setup build demo test test-browser bench lint gpu-bundle gpu-check clean
 
@@ -15,7 +17,7 @@ setup: tools ## fetch libtorch and CMake into .deps/ (CUDA=1: the CUDA libraries
 	PYTHON="$(PYTHON)" scripts/bootstrap.sh $(if $(filter 1 yes,$(CUDA)),--cuda)
 
 build: setup ## build packtrain and packtrain-worker
-	cargo build --release --bins
+	cargo build --profile $(PROFILE) --bins
 
 demo: build ## generate pictures, train on them, evaluate: under three minutes after the build
 	$(PACKTRAIN) demo-data

@@ -106,12 +106,6 @@ impl Training<'_> {
         let progress = Progress::new(format!("epoch {epoch}/{epochs}"), self.data.train.len());
         let train = self.learn(learning_rate, state, progress, context)?;
         let seconds = started.elapsed().as_secs_f64();
-        if !train.loss.is_finite() {
-            return Err(StageError::Invalid(format!(
-                "training diverged: the loss of epoch {epoch} is {}; try a lower learning rate, or subtract a mean",
-                train.loss
-            )));
-        }
         let validating = format!("epoch {epoch}/{epochs}, validating");
         let val = self.data.val.as_ref().map(|val| self.measure(val, state, validating, context)).transpose()?;
         let metrics = EpochMetrics {
@@ -158,12 +152,12 @@ impl Training<'_> {
             progress.advance(samples.len(), context);
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                let Score { loss, accuracy } = score(&loss_sum, &correct_sum, seen);
+                let Score { loss, accuracy } = score(&loss_sum, &correct_sum, seen).finite(state.epoch + 1)?;
                 context.emit(StageEvent::EpochSoFar { loss, accuracy });
             }
             Ok(())
         })?;
-        Ok(score(&loss_sum, &correct_sum, part.len()))
+        score(&loss_sum, &correct_sum, part.len()).finite(state.epoch + 1)
     }
 
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
@@ -201,6 +195,19 @@ impl Training<'_> {
         let correct = logits.argmax(1, false).eq_tensor(&labels).sum(Kind::Int64).int64_value(&[]);
         let loss = logits.cross_entropy_for_logits(&labels).double_value(&[]) + penalty;
         Ok(Score { loss, accuracy: correct as f64 / part.len() as f64 })
+    }
+}
+
+impl Score {
+    /// The same, or an error if the training has diverged: nothing is to be learned from there on, and events have no such numbers.
+    fn finite(self, epoch: u32) -> Result<Score, StageError> {
+        if self.loss.is_finite() {
+            return Ok(self);
+        }
+        let Score { loss, .. } = self;
+        Err(StageError::Invalid(format!(
+            "training diverged: the loss of epoch {epoch} is {loss}; try a lower learning rate, or subtract a mean"
+        )))
     }
 }
 

@@ -21,7 +21,7 @@ const DOMAIN: &str = "packtrain record 1";
 /// Reads a record; `None` if there is none, or one that cannot be understood or whose seal is broken: damage is a miss.
 pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheError> {
     match fs::read(path) {
-        Ok(bytes) => Ok(parse(path, &bytes)),
+        Ok(bytes) => Ok(unsealed(path, &bytes)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(source) => Err(CacheError { path: path.to_owned(), source }),
     }
@@ -29,23 +29,29 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
 
 /// Writes a record, which is a struct or a map.
 pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
-    let failed = |error: serde_json::Error| CacheError { path: path.to_owned(), source: error.into() };
-    let mut value = serde_json::to_value(record).map_err(failed)?;
+    let bytes = sealed(path, record).map_err(|error| CacheError { path: path.to_owned(), source: error.into() })?;
+    write_atomically(path, &bytes)
+}
+
+/// The text of a record, which is a struct or a map, with the seal that it has in the file `path`.
+pub fn sealed<T: Serialize>(path: &Path, record: &T) -> serde_json::Result<Vec<u8>> {
+    let mut value = serde_json::to_value(record)?;
     let seal = seal(path, &value);
     if let Value::Object(map) = &mut value {
         map.insert(SEAL.to_owned(), seal.to_string().into());
     }
-    write_atomically(path, &serde_json::to_vec_pretty(&value).map_err(failed)?)
+    serde_json::to_vec_pretty(&value)
 }
 
-fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Option<T> {
+/// The record in the text of the file `path`; `None` if it cannot be understood or its seal is broken.
+pub fn unsealed<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Option<T> {
     let mut value: Value = serde_json::from_slice(bytes).ok()?;
     let written = value.as_object_mut()?.shift_remove(SEAL);
     let is_sound = written.is_none_or(|written| written == seal(path, &value).to_string());
     if is_sound { serde_json::from_value(value).ok() } else { None }
 }
 
-/// Without the seal itself, and however it is laid out.
+/// Without the seal itself, and however it is laid out. The file's name counts, its folder does not.
 fn seal(path: &Path, value: &Value) -> Digest {
     let name = path.file_stem().unwrap_or_default();
     Hasher::new(DOMAIN).field(name.as_encoded_bytes()).field(value.to_string().as_bytes()).finish()
@@ -69,7 +75,7 @@ mod tests {
         for position in 0..intact.len() * 8 {
             let mut bytes = intact.clone();
             bytes[position / 8] ^= 1 << (position % 8);
-            let found: Option<BTreeMap<String, Value>> = parse(&path, &bytes);
+            let found: Option<BTreeMap<String, Value>> = unsealed(&path, &bytes);
             misses += usize::from(found.is_none());
             // With the name of the seal damaged, the rest is as it was written.
             let told = found.map(|mut found| {

@@ -27,6 +27,7 @@ pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
 pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates, Uses};
 pub use identity::FileIdentity;
+pub use json::{sealed, unsealed};
 pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;

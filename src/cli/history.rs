@@ -35,7 +35,7 @@ pub(super) struct HistoryArgs {
 pub(super) fn run(args: &HistoryArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let scope = args.of.as_ref().map_or_else(|| Scope::here(global), |of| Scope::of(of, global))?;
     let heads: Vec<&RunHead> = scope.heads().filter(|head| args.wants(head)).collect();
-    let records = heads.iter().take(args.limit).map(|head| scope.runs.record(head)).collect::<io::Result<Vec<_>>>()?;
+    let records = scope.records(heads.iter().take(args.limit).copied())?;
     let mut out = io::stdout().lock();
     if args.json {
         writeln!(out, "{:#}", Value::from(records.iter().map(told).collect::<Vec<_>>()))?;
@@ -43,7 +43,7 @@ pub(super) fn run(args: &HistoryArgs, global: &Global) -> Result<ExitCode, Comma
         writeln!(out, "no runs")?;
     } else {
         write!(out, "{}", report::history(&records))?;
-        match heads.len() - records.len() {
+        match heads.len().saturating_sub(args.limit) {
             0 => {}
             earlier => writeln!(out, "and {earlier} earlier; `--limit {}` lists all", heads.len())?,
         }

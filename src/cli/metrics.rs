@@ -106,7 +106,7 @@ impl MetricsArgs {
                 return Ok((scope, records, true));
             }
         };
-        let records = scope.heads().map(|head| scope.runs.record(head)).collect::<io::Result<_>>()?;
+        let records = scope.records(scope.heads())?;
         Ok((scope, records, false))
     }
 

@@ -1,5 +1,6 @@
 //! Which runs a command is about: those of the project that the user stands in or of a manifest's, all or those of one pipeline.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use crate::cache::Cache;
@@ -54,6 +55,19 @@ impl Scope {
     /// The runs of interest, the latest first.
     pub(super) fn heads(&self) -> impl Iterator<Item = &RunHead> {
         self.runs.heads().iter().filter(|head| self.pipeline.as_ref().is_none_or(|pipeline| head.pipeline == *pipeline))
+    }
+
+    /// The records of runs. One that is damaged is told and passed over.
+    pub(super) fn records<'a>(&self, heads: impl Iterator<Item = &'a RunHead>) -> io::Result<Vec<RunRecord>> {
+        let mut records = Vec::new();
+        for head in heads {
+            match self.runs.record(head) {
+                Ok(record) => records.push(record),
+                Err(damaged) if damaged.kind() == io::ErrorKind::InvalidData => writeln!(io::stderr(), "warning: {damaged}")?,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
     }
 
     /// The record of a run that the user names.

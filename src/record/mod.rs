@@ -14,6 +14,7 @@ use std::{fs, io};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cache;
 use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult, StartingPoint};
 use crate::key::{ActionKey, Change, StageId, StagePath, VariantName};
 
@@ -232,14 +233,17 @@ impl RunRecord {
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         let path = folder.join(format!("{}.json", self.id));
         let temporary = path.with_extension("tmp");
-        fs::write(&temporary, serde_json::to_vec_pretty(self)?)?;
+        fs::write(&temporary, cache::sealed(&path, self)?)?;
         fs::rename(&temporary, &path)?;
         Ok(path)
     }
 
-    /// Reads a record; an error for one of another version.
+    /// Reads a record; an error for one of another version, or whose seal is broken.
     pub fn read(path: &Path) -> io::Result<RunRecord> {
-        let record: RunRecord = serde_json::from_slice(&fs::read(path)?)?;
+        let Some(record) = cache::unsealed::<RunRecord>(path, &fs::read(path)?) else {
+            let reason = "it is damaged, or was written by another version; `packtrain cache verify` tells";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display())));
+        };
         if record.format != FORMAT {
             return Err(io::Error::other(format!("it has format {}, this packtrain reads {FORMAT}", record.format)));
         }

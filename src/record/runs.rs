@@ -77,7 +77,11 @@ impl Runs {
 
     /// The whole record of a run.
     pub fn record(&self, head: &RunHead) -> io::Result<RunRecord> {
-        RunRecord::read(&self.folder.join(format!("{}.json", head.id)))
+        RunRecord::read(&self.path(head))
+    }
+
+    fn path(&self, head: &RunHead) -> PathBuf {
+        self.folder.join(format!("{}.json", head.id))
     }
 
     /// When each action was last used by a run: that run's start.
@@ -95,8 +99,10 @@ impl Runs {
         self.keys(|head| head.name.is_some()).into_iter().map(|(_, key)| key).collect()
     }
 
+    /// Of damaged records too, as far as they can be read: what a named run used is not to be lost with a bit of its record.
     fn keys(&self, of: impl Fn(&RunHead) -> bool + Sync) -> Vec<(&RunHead, ActionKey)> {
-        let records = self.heads.par_iter().filter(|head| of(head)).filter_map(|head| Some((head, self.record(head).ok()?)));
+        let read = |head: &RunHead| serde_json::from_slice::<RunRecord>(&fs::read(self.path(head)).ok()?).ok();
+        let records = self.heads.par_iter().filter(|head| of(head)).filter_map(|head| Some((head, read(head)?)));
         records.flat_map_iter(|(head, record)| record.stages.into_iter().filter_map(move |stage| Some((head, stage.key?)))).collect()
     }
 }

@@ -59,7 +59,7 @@ fn keep_checkpoint(project: &Project) {
 fn all_files(project: &Project) -> Vec<PathBuf> {
     let state = project.path(".packtrain");
     let mut files = vec![PathBuf::from("index")];
-    let mut folders: Vec<PathBuf> = ["objects", "actions", "checkpoints", "heads", "listings"].map(|name| state.join(name)).into();
+    let mut folders: Vec<PathBuf> = ["objects", "actions", "checkpoints", "heads", "listings", "runs"].map(|name| state.join(name)).into();
     while let Some(folder) = folders.pop() {
         for path in sorted(&folder) {
             if path.is_dir() { folders.push(path) } else { files.push(path.strip_prefix(&state).unwrap().to_owned()) }
@@ -83,7 +83,7 @@ fn a_flipped_bit_in_any_file_is_found_repaired_and_made_good_by_the_next_run() {
     let expected = results(&project);
     assert_eq!(verify(&project, &[]).0, 0);
     let files = all_files(&project);
-    for folder in ["objects", "actions", "checkpoints", "heads", "listings", "index"] {
+    for folder in ["objects", "actions", "checkpoints", "heads", "listings", "runs", "index"] {
         assert!(files.iter().any(|file| file.starts_with(folder)), "{folder}: {files:?}");
     }
     for file in &files {
@@ -159,6 +159,33 @@ fn what_an_earlier_result_lost_is_told_as_such_and_needs_no_command() {
     assert!(!told.contains("made again by"), "{told}");
     assert!(!project.path(&format!(".packtrain/actions/{key}.json")).exists());
     assert_eq!(project.run(&["small.yaml"]), ALL_REUSED);
+}
+
+#[test]
+fn a_run_whose_record_was_changed_is_told_and_keeps_what_it_kept() {
+    let project = project();
+    project.run(&["small.yaml", "--name", "first"]);
+    project.edit("small.yaml", "size: 32", "size: 24");
+    project.run(&["small.yaml"]);
+    let is_first = |path: &PathBuf| fs::read_to_string(path).unwrap().contains("\"first\"");
+    let record = sorted(&project.path(".packtrain/runs")).into_iter().find(is_first).unwrap();
+    let text = fs::read_to_string(&record).unwrap().replacen("\"outcome\": \"succeeded\"", "\"outcome\": \"failed\"", 1);
+    fs::write(&record, text).unwrap();
+
+    let history = project.packtrain(&["history"]);
+    assert_eq!((history.code, history.stdout.lines().count()), (0, 3), "{}{}", history.stdout, history.stderr);
+    assert!(history.stderr.contains("it is damaged"), "{}", history.stderr);
+    let shown = project.packtrain(&["metrics", "first"]);
+    assert!(shown.code == 4 && shown.stderr.contains("packtrain cache verify"), "{}", shown.stderr);
+    let gc = project.packtrain(&["cache", "gc", "--older-than", "0d"]);
+    assert!(gc.code == 0 && !gc.stdout.contains("earlier results"), "{}", gc.stdout);
+
+    let (code, told) = verify(&project, &[]);
+    let name = record.file_name().unwrap().to_str().unwrap();
+    assert!(code == 4 && told.contains(&format!("damaged record of a run  runs/{name}\n")), "{told}");
+    let (code, told) = verify(&project, &["--repair"]);
+    assert!(code == 0 && told.contains("is gone from the history"), "{told}");
+    assert_eq!((verify(&project, &[]).0, project.packtrain(&["history"]).stderr.as_str()), (0, ""));
 }
 
 #[test]

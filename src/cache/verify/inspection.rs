@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Map, Value};
 use walkdir::WalkDir;
 
 use crate::cache::verify::objects::{ObjectsRead, is_damaged};
@@ -40,6 +41,7 @@ impl<'a> Inspection<'a> {
             self.checkpoint(&path)?;
         }
         self.listings()?;
+        self.runs()?;
         if !self.cache.memo.is_sound() {
             self.add(&self.cache.root.join("index"), Damage::DamagedMemo, None);
         }
@@ -137,6 +139,17 @@ impl<'a> Inspection<'a> {
             self.checked.records += 1;
             if self.cache.packed_listing(&content).is_none() {
                 self.add(&path, Damage::DamagedListing, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// What they say is known to `record` alone; that nobody else wrote it is seen from their seals.
+    fn runs(&mut self) -> Result<(), CacheError> {
+        for path in files(&self.cache.runs())? {
+            self.checked.records += 1;
+            if json::read::<Map<String, Value>>(&path)?.is_none() {
+                self.add(&path, Damage::DamagedRun, None);
             }
         }
         Ok(())

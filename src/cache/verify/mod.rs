@@ -3,7 +3,7 @@
 //! | what | found by |
 //! |---|---|
 //! | objects | their content, which is not that of their name |
-//! | action and checkpoint records, heads | their seal; objects that they name and that are not there or have another size |
+//! | action and checkpoint records, heads, records of runs | their seal; objects that they name and that are not there or have another size |
 //! | listings of archives, the memo | a digest of their own |
 //!
 //! Reading all objects takes long, so runs and collections go on meanwhile. What seems damaged then is looked at again together
@@ -43,7 +43,7 @@ pub struct Checked {
     pub bytes: u64,
     /// Objects that the sample left out.
     pub objects_left_out: u64,
-    /// Records of actions and checkpoints, heads and listings of archives.
+    /// Records of actions, checkpoints and runs, heads and listings of archives.
     pub records: u64,
 }
 
@@ -82,6 +82,8 @@ pub enum Damage {
     DamagedListing,
     DamagedHeads,
     DamagedMemo,
+    /// The record of a run, which nothing can make again.
+    DamagedRun,
     /// A record under a name that no record has.
     UnknownRecord,
 }

@@ -91,6 +91,10 @@ fn tell(args: &VerifyArgs, verification: &Verification, commands: &BTreeSet<Stri
     if !problems.is_empty() && !args.repair {
         writeln!(out, "`packtrain cache verify --repair` removes what cannot be used; what is wanted of it is made again by the next run")?;
     }
+    if problems.iter().any(|problem| problem.what == Damage::DamagedRun) {
+        let lost = if args.repair { "is gone from the history" } else { "goes from the history with `--repair`" };
+        writeln!(out, "a run whose record is damaged {lost}: nothing can make the record again; the results stay")?;
+    }
     if !commands.is_empty() {
         writeln!(out, "lost results are made again by")?;
     }
@@ -124,6 +128,7 @@ fn words(what: Damage) -> &'static str {
         Damage::DamagedListing => "damaged listing of an archive",
         Damage::DamagedHeads => "damaged list of latest results",
         Damage::DamagedMemo => "damaged memo of digests",
+        Damage::DamagedRun => "damaged record of a run",
         Damage::UnknownRecord => "unknown record",
     }
 }

@@ -16,6 +16,7 @@
 //! | [`record`] | what is kept of a run, and how people name one |
 //! | [`compare`] | runs beside each other |
 //! | [`dossier`] | what a run made, gathered for a report |
+//! | [`remote`] | a cache elsewhere, shared: taking results from it, giving results to it |
 //! | [`bundle`] | a run in one file, to be handed over and taken in |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
@@ -40,6 +41,7 @@
 //! | `.packtrain/lock` | [`cache::Stay`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
+//! | `packtrain-1/…` of a remote cache | [`remote::Remote`] |
 //! | `<pipeline>.zip` | [`bundle::Bundle`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `<manifest>.lock` | [`lockfile::Lockfile`] |
@@ -67,6 +69,7 @@ pub mod record;
 pub mod bundle;
 pub mod compare;
 pub mod dossier;
+pub mod remote;
 
 pub mod manifest;
 pub mod protocol;

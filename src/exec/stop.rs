@@ -49,7 +49,7 @@ impl Stop {
     }
 
     /// What running stages look at.
-    pub(super) fn cancelled(&self) -> &AtomicBool {
+    pub fn cancelled(&self) -> &AtomicBool {
         &self.cancelled
     }
 }

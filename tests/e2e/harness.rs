@@ -123,7 +123,7 @@ impl Project {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
         command.current_dir(self.folder.path()).args(arguments).env("XDG_CONFIG_HOME", self.path("settings"));
-        for variable in ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER"] {
+        for variable in ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER", "PACKTRAIN_REMOTE", "PACKTRAIN_REMOTE_TOKEN"] {
             command.env_remove(variable);
         }
         command

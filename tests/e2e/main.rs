@@ -25,6 +25,7 @@ mod lock;
 mod new;
 mod profiles;
 mod readme;
+mod remote;
 mod report;
 mod runs;
 mod selecting;

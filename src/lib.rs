@@ -26,6 +26,7 @@
 //! | [`lockfile`] | what stages take and give, pinned in a text beside the manifest |
 //! | [`watch`] | what runs read from outside, and when it changes |
 //! | [`exec`] | running the plan |
+//! | [`ui`] | runs in a browser, live while they go on |
 //! | [`cli`] | the commands |
 //!
 //! Every file written, and the type that owns it:
@@ -40,6 +41,7 @@
 //! | `.packtrain/lock` | [`cache::Stay`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
+//! | `.packtrain/runs/<id>.events` | [`record::EventLog`]: of a run that goes on, or was cut off |
 //! | `<pipeline>.zip` | [`bundle::Bundle`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `<manifest>.lock` | [`lockfile::Lockfile`] |
@@ -81,5 +83,7 @@ pub mod watch;
 pub mod report;
 
 pub mod exec;
+
+pub mod ui;
 
 pub mod cli;

@@ -34,11 +34,12 @@ pub(super) struct HistoryArgs {
 
 pub(super) fn run(args: &HistoryArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let scope = args.of.as_ref().map_or_else(|| Scope::here(global), |of| Scope::of(of, global))?;
-    let heads: Vec<&RunHead> = scope.heads().filter(|head| args.wants(head)).collect();
-    let records = heads.iter().take(args.limit).map(|head| scope.runs.record(head)).collect::<io::Result<Vec<_>>>()?;
+    let heads: Vec<&RunHead> = scope.running().chain(scope.heads()).filter(|head| args.wants(head)).collect();
+    let records = heads.iter().take(args.limit).map(|head| Ok((head.is_running, scope.runs.record(head)?)));
+    let records = records.collect::<io::Result<Vec<_>>>()?;
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", Value::from(records.iter().map(told).collect::<Vec<_>>()))?;
+        writeln!(out, "{:#}", Value::from(records.iter().map(|(is_running, record)| told(*is_running, record)).collect::<Vec<_>>()))?;
     } else if records.is_empty() {
         writeln!(out, "no runs")?;
     } else {
@@ -57,7 +58,7 @@ impl HistoryArgs {
     }
 }
 
-fn told(record: &RunRecord) -> Value {
+fn told(is_running: bool, record: &RunRecord) -> Value {
     let RunRecord { id, name, tags, provenance, outcome, seconds, stages, .. } = record;
     let metrics = stages.iter().flat_map(|stage| {
         stage.metrics.iter().map(|metric| {
@@ -75,6 +76,7 @@ fn told(record: &RunRecord) -> Value {
         "manifest": provenance.manifest,
         "started": provenance.started,
         "outcome": outcome,
+        "running": is_running,
         "seconds": seconds,
         "stages": record.tally(),
         "metrics": metrics.collect::<Vec<_>>(),

@@ -12,6 +12,7 @@ mod browser;
 mod bundles;
 mod caching;
 mod check;
+mod chromium;
 mod command;
 mod comparing;
 mod completions;
@@ -27,6 +28,8 @@ mod profiles;
 mod readme;
 mod report;
 mod runs;
+#[cfg(feature = "torch")]
+mod seen;
 mod selecting;
 #[cfg(feature = "torch")]
 mod side_by_side;
@@ -35,6 +38,7 @@ mod sources;
 mod training;
 #[cfg(feature = "torch")]
 mod trajectory;
+mod ui;
 mod variants;
 mod verify;
 mod watch;

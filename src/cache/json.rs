@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cache::CacheError;
-use crate::cache::store::write_atomically;
+use crate::cache::store::{replace, write_atomically};
 use crate::key::{Digest, Hasher};
 
 /// No field of a record and no stage has this name.
@@ -29,13 +29,22 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
 
 /// Writes a record, which is a struct or a map.
 pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
+    write_atomically(path, &sealed(path, record)?)
+}
+
+/// As [`write`], but a power cut may take the record away again.
+pub(super) fn note<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
+    replace(path, &sealed(path, record)?)
+}
+
+fn sealed<T: Serialize>(path: &Path, record: &T) -> Result<Vec<u8>, CacheError> {
     let failed = |error: serde_json::Error| CacheError { path: path.to_owned(), source: error.into() };
     let mut value = serde_json::to_value(record).map_err(failed)?;
     let seal = seal(path, &value);
     if let Value::Object(map) = &mut value {
         map.insert(SEAL.to_owned(), seal.to_string().into());
     }
-    write_atomically(path, &serde_json::to_vec_pretty(&value).map_err(failed)?)
+    serde_json::to_vec_pretty(&value).map_err(failed)
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Option<T> {

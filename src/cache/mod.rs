@@ -30,7 +30,7 @@ pub use identity::FileIdentity;
 pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;
-pub use outputs::place;
+pub use outputs::{is_placed, place};
 pub use stay::{Alone, Pins, Stay};
 pub use store::{ObjectState, ObjectStore};
 pub use verify::{Checked, Concern, Damage, Fate, ObjectsRead, Part, Problem, Sample, Verification};

@@ -15,7 +15,7 @@ use crate::exec::checkpointing::Checkpointing;
 use crate::exec::publish::{Finished, publish};
 use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::{command, worker};
-use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
+use crate::key::{ActionKey, Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, RowImages, decide};
 use crate::stage::{self, EarlierRows, StageContext, StageError, StageJob, StageSpec, TimeLimit};
@@ -29,6 +29,8 @@ pub(super) struct Action<'a> {
     pub path: StagePath,
     /// The pipeline and variant, for the record.
     pub place: String,
+    /// Of the fingerprint.
+    pub key: ActionKey,
     pub fingerprint: Fingerprint,
     pub inputs: GatheredInputs,
     pub changes: Vec<Change>,
@@ -79,11 +81,11 @@ impl Action<'_> {
             waited = true;
             site.emit(RunEvent::StageWaiting { stage: self.path.clone(), holder: holder.to_owned() });
         };
-        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
+        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.key, &holder, waiting))??;
         if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
-            return Ok(Done { record, ran: None });
+            return Ok(Done { key: self.key, record, files: None, ran: None });
         }
-        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.fingerprint.key(), changes: self.changes.clone() });
+        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.key, changes: self.changes.clone() });
         let attempt = self.attempts(&mut lock, stay, allotment, site)?;
         self.publish(attempt, site.cache)
     }
@@ -106,11 +108,11 @@ impl Action<'_> {
 
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
         let Attempt { job, output, metrics, states, seconds, epochs } = attempt;
-        let Action { stage, place, fingerprint, inputs, .. } = self;
+        let Action { stage, place, key, fingerprint, inputs, .. } = self;
         let effort = Effort { amount: inputs.amount(stage), epochs };
         let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
-        Ok(Done { record: Box::new(record), ran: Some(unstable_inputs) })
+        Ok(Done { key, record: Box::new(record), files: None, ran: Some(unstable_inputs) })
     }
 
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
@@ -121,7 +123,7 @@ impl Action<'_> {
         let job = StageJob {
             stage: self.stage.id.clone(),
             spec: self.stage.spec.clone(),
-            inputs: self.inputs.job.clone(),
+            inputs: self.inputs.job(),
             out: out.to_owned(),
             seed: self.stage.seed,
             device: allotment.device,

@@ -8,6 +8,7 @@ mod check;
 mod checkpointing;
 mod child;
 mod command;
+mod foresight;
 mod guard;
 mod publish;
 mod scheduler;

@@ -24,7 +24,9 @@ impl Fixture {
     }
 
     fn object(&self, content: &[u8]) -> Digest {
-        self.cache.store().insert_bytes(content, &self.cache.work_folder(), self.cache.memo()).unwrap()
+        let file = self.folder.path().join("new");
+        fs::write(&file, content).unwrap();
+        self.cache.store().insert(&file, self.cache.memo()).unwrap()
     }
 
     /// A result with one object of a kilobyte.

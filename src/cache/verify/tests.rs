@@ -23,7 +23,9 @@ impl Fixture {
     }
 
     fn object(&self, content: &str) -> Digest {
-        self.cache.store().insert_bytes(content.as_bytes(), &self.cache.work_folder(), self.cache.memo()).unwrap()
+        let file = self.folder.path().join("new");
+        fs::write(&file, content).unwrap();
+        self.cache.store().insert(&file, self.cache.memo()).unwrap()
     }
 
     fn damage(&self, object: Digest) {

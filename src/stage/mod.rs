@@ -106,11 +106,11 @@ impl StageSpec {
         match self {
             StageSpec::Pack(_) => 1,
             StageSpec::ComputeMean(_) => 1,
-            StageSpec::ExtractFeatures(_) => 2,
-            StageSpec::Train(_) => 2,
+            StageSpec::ExtractFeatures(_) => 3,
+            StageSpec::Train(_) => 3,
             StageSpec::TrainLogistic(_) => 1,
-            StageSpec::OversampleEval(_) => 2,
-            StageSpec::Evaluate(_) => 2,
+            StageSpec::OversampleEval(_) => 3,
+            StageSpec::Evaluate(_) => 3,
             StageSpec::Command(_) => 1,
         }
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference};
+use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Precision, Reference};
 
 /// Evaluates a network on whole images and on ten crops of each, side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,9 @@ pub struct OversampleEval {
     #[serde(default = "OversampleEval::default_batch")]
     #[schemars(range(min = 1))]
     pub batch: u32,
+    /// The numbers that the network computes with.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 impl OversampleEval {

@@ -8,11 +8,11 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-fn main() {
+fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=LIBTORCH");
     if env::var_os("CARGO_FEATURE_TORCH").is_none() {
-        return;
+        return Ok(());
     }
     let libtorch = env::var_os("LIBTORCH").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/libtorch"), PathBuf::from);
     for folder in [&libtorch.join("lib"), Path::new("$ORIGIN/lib")] {
@@ -20,15 +20,17 @@ fn main() {
     }
     println!("cargo::rustc-env=PACKTRAIN_LIBTORCH_VERSION={}", version(&libtorch));
     #[cfg(feature = "torch")]
-    for object in kernels::compile(&libtorch) {
+    for object in kernels::compile(&libtorch)? {
         println!("cargo::rustc-link-arg-bin=packtrain-worker={}", object.display());
     }
+    Ok(())
 }
 
 /// The worker's C++. It is handed to the linker as object files, so that the coordinator gets nothing of it.
 #[cfg(feature = "torch")]
 mod kernels {
     use std::env;
+    use std::io;
     use std::path::{Path, PathBuf};
 
     use cc::Build;
@@ -41,11 +43,14 @@ mod kernels {
     /// Sums may be made in the order that vectors suit. What is not a number stays so.
     const FAST: [&str; 4] = ["-fno-math-errno", "-fassociative-math", "-fno-signed-zeros", "-fno-trapping-math"];
 
-    pub fn compile(libtorch: &Path) -> Vec<PathBuf> {
+    pub fn compile(libtorch: &Path) -> io::Result<Vec<PathBuf>> {
         println!("cargo::rerun-if-changed={FOLDER}");
         let x86 = env::var("CARGO_CFG_TARGET_ARCH").is_ok_and(|name| name == "x86_64");
         let levels = if x86 { &LEVELS[..] } else { &LEVELS[..1] };
-        let mut objects: Vec<_> = levels.iter().flat_map(|(name, processor)| level(name, processor, x86)).collect();
+        let mut objects = Vec::new();
+        for (name, processor) in levels {
+            objects.extend(level(name, processor, x86)?);
+        }
         objects.extend(build().file(format!("{FOLDER}/levels.cpp")).compile_intermediates());
         let headers = libtorch.join("include");
         let torch = [headers.join("torch/csrc/api/include"), headers];
@@ -54,11 +59,11 @@ mod kernels {
             with_torch.flag("-isystem").flag(folder);
         });
         objects.extend(with_torch.flag("-fopenmp").file(format!("{FOLDER}/torch.cpp")).compile_intermediates());
-        objects
+        Ok(objects)
     }
 
     /// The loops for one generation, at full speed whatever the profile: tests train networks with them.
-    fn level(name: &str, processor: &str, x86: bool) -> Vec<PathBuf> {
+    fn level(name: &str, processor: &str, x86: bool) -> io::Result<Vec<PathBuf>> {
         let mut build = build();
         build.opt_level(3).flags(FAST).define("PACKTRAIN_LEVEL", name);
         if x86 {
@@ -68,9 +73,9 @@ mod kernels {
         // Objects are named after their sources, which must therefore differ.
         let text = format!("#include \"{}/{FOLDER}/loops.cpp\"\n", env!("CARGO_MANIFEST_DIR"));
         if std::fs::read_to_string(&file).ok().as_ref() != Some(&text) {
-            std::fs::write(&file, text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            std::fs::write(&file, text)?;
         }
-        build.file(file).compile_intermediates()
+        Ok(build.file(file).compile_intermediates())
     }
 
     fn build() -> Build {

@@ -153,6 +153,7 @@ unsafe extern "C" {
 
 /// Branches side by side along their channels, with ReLU and batch normalisation as in training: by the batch's own statistics, with
 /// the running ones brought up to date. On the CPU.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn join_normed(branches: &[Branch<'_>], rule: NormRule) -> Tensor {
     let raw = |branch: &Branch<'_>| {
         let norm = branch.norm.as_ref();
@@ -168,7 +169,6 @@ pub fn join_normed(branches: &[Branch<'_>], rule: NormRule) -> Tensor {
     };
     let branches: Vec<_> = branches.iter().map(raw).collect();
     made(|joined| {
-        #[expect(unsafe_code, reason = "a function of another language")]
         // SAFETY: the tensors outlive the call, which keeps references of its own to what it needs later.
         unsafe {
             packtrain_join_normed(branches.as_ptr(), branches.len(), rule.relu, rule.momentum, rule.eps, joined)
@@ -177,9 +177,9 @@ pub fn join_normed(branches: &[Branch<'_>], rule: NormRule) -> Tensor {
 }
 
 /// Max pooling: `[N,C,H,W]` to `[N,C,H',W']`. On the CPU.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn max_pool(x: &Tensor, pool: MaxPool) -> Tensor {
     made(|pooled| {
-        #[expect(unsafe_code, reason = "a function of another language")]
         // SAFETY: as above.
         unsafe {
             packtrain_max_pool(pointer(x), &raw const pool, pooled)
@@ -188,9 +188,9 @@ pub fn max_pool(x: &Tensor, pool: MaxPool) -> Tensor {
 }
 
 /// A kernel `[out, in, side, side]` in the layout that oneDNN wants for images of the size of `x`; for [`convolve`] alone.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn pack_kernel(kernel: &Tensor, window: Window, x: &Tensor) -> Tensor {
     made(|packed| {
-        #[expect(unsafe_code, reason = "a function of another language")]
         // SAFETY: as above.
         unsafe {
             packtrain_pack_kernel(pointer(kernel), &raw const window, pointer(x), packed)
@@ -199,11 +199,11 @@ pub fn pack_kernel(kernel: &Tensor, window: Window, x: &Tensor) -> Tensor {
 }
 
 /// A convolution with a packed kernel and a bias, and what follows it, without gradients. On the CPU.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn convolve(x: &Tensor, [kernel, bias]: [&Tensor; 2], window: Window, then: &Then) -> Tensor {
     let onto = if let Then::AddAndRelu(image) = then { pointer(image) } else { ptr::null() };
     let relu = matches!(then, Then::Relu);
     made(|y| {
-        #[expect(unsafe_code, reason = "a function of another language")]
         // SAFETY: as above.
         unsafe {
             packtrain_convolve(pointer(x), pointer(kernel), pointer(bias), &raw const window, relu, onto, y)
@@ -212,19 +212,19 @@ pub fn convolve(x: &Tensor, [kernel, bias]: [&Tensor; 2], window: Window, then: 
 }
 
 /// Makes a step on one tensor of fp32 numbers on the CPU, and gives the sum of its squares as they were.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn sgd_step(rule: SgdStep, weights: &Tensor, gradient: &Tensor, velocity: &Tensor) -> f64 {
     let mut squares = 0.0;
-    #[expect(unsafe_code, reason = "a function of another language")]
     // SAFETY: as above; nothing else reads or writes the tensors meanwhile.
     succeed(unsafe { packtrain_sgd(&raw const rule, pointer(weights), pointer(gradient), pointer(velocity), &raw mut squares) });
     squares
 }
 
 /// The same for Adam, with the running means of gradients and of their squares.
+#[expect(unsafe_code, reason = "a function of another language")]
 pub fn adam_step(rule: AdamStep, weights: &Tensor, gradient: &Tensor, [mean, square]: [&Tensor; 2]) -> f64 {
     let mut squares = 0.0;
     let (weights, gradient, mean, square) = (pointer(weights), pointer(gradient), pointer(mean), pointer(square));
-    #[expect(unsafe_code, reason = "a function of another language")]
     // SAFETY: as above.
     succeed(unsafe { packtrain_adam(&raw const rule, weights, gradient, mean, square, &raw mut squares) });
     squares
@@ -244,10 +244,10 @@ fn pointer(tensor: &Tensor) -> *const c_void {
 }
 
 /// The tensor that a call makes.
+#[expect(unsafe_code, reason = "the tensor is of another language")]
 fn made(call: impl FnOnce(*mut *mut c_void) -> *mut c_char) -> Tensor {
     let mut tensor = ptr::null_mut();
     succeed(call(&raw mut tensor));
-    #[expect(unsafe_code, reason = "the tensor is of another language")]
     // SAFETY: the call succeeded, and has given away the tensor that it made.
     unsafe {
         Tensor::from_ptr(tensor.cast())
@@ -255,6 +255,7 @@ fn made(call: impl FnOnce(*mut *mut c_void) -> *mut c_char) -> Tensor {
 }
 
 /// Panics with the message of a call that failed, as functions of `tch` do; the job then fails with it.
+#[expect(clippy::panic, reason = "what libtorch cannot do is found out while a network runs; `serve` makes it the job's error")]
 fn succeed(message: *mut c_char) {
     if message.is_null() {
         return;
@@ -266,8 +267,5 @@ fn succeed(message: *mut c_char) {
         packtrain_free_message(message);
         text
     };
-    #[expect(clippy::panic, reason = "what libtorch cannot do is found out while a network runs; `serve` makes it the job's error")]
-    {
-        panic!("libtorch: {text}");
-    }
+    panic!("libtorch: {text}");
 }

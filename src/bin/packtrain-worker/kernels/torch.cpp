@@ -424,7 +424,7 @@ char* packtrain_pack_kernel(const Tensor* kernel, const PacktrainWindow* window,
         using Function = Tensor(const Tensor&, Ints, Ints, Ints, int64_t, at::OptionalIntArrayRef);
         static auto pack = operation<Function>("mkldnn::_reorder_convolution_weight", "");
         int64_t padding[] = {window->padding, window->padding}, stride[] = {window->stride, window->stride};
-        *packed = new Tensor(pack.call(kernel->to_mkldnn(), padding, stride, {1, 1}, 1, x->sizes()));
+        *packed = new Tensor(pack.call(*kernel, padding, stride, {1, 1}, 1, x->sizes()));
     });
 }
 

@@ -3,45 +3,71 @@
 //! Knows nothing of networks and labels.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
 use packtrain::stage::StageError;
-use packtrain::view::{ImageSource, Sample};
+use packtrain::view::{ImageSource, Sample, Workbench};
 use rayon::prelude::*;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// Batches that are ready while the network works.
 const AHEAD: usize = 1;
 
-/// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last.
+/// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last. When it returns, the memory
+/// of the inputs is used for a later batch: a new one costs more time in page faults than the inputs take to compute.
 pub fn for_each(
     source: &ImageSource,
     plan: &[Vec<Sample>],
-    mut work: impl FnMut(&[Sample], Tensor) -> Result<(), StageError>,
+    mut work: impl FnMut(&[Sample], &Tensor) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
+        let (give_back, given_back) = channel();
         let producer = scope.spawn(move || {
             for samples in plan {
-                if sender.send(inputs(source, samples)).is_err() {
+                let mut batch = given_back.try_recv().unwrap_or_else(|_| Batch::default());
+                batch.fill(source, samples);
+                if sender.send(batch).is_err() {
                     return; // `work` failed and the receiver is gone
                 }
             }
         });
-        let result = plan.iter().zip(receiver).try_for_each(|(samples, inputs)| work(samples, inputs));
+        let result = plan.iter().zip(receiver).try_for_each(|(samples, batch)| {
+            work(samples, &batch.inputs(samples.len(), source.side()))?;
+            // Nobody takes it once the last batch is prepared.
+            drop(give_back.send(batch));
+            Ok(())
+        });
         producer.join().unwrap_or_else(|panic| resume_unwind(panic));
         result
     })
 }
 
-fn inputs(source: &ImageSource, samples: &[Sample]) -> Tensor {
-    let size = source.side();
-    let mut pixels = vec![0.0_f32; samples.len() * size * size * 3];
-    let parts = pixels.par_chunks_exact_mut(size * size * 3);
-    parts.zip(samples).for_each(|(input, sample)| source.fill(input, *sample));
-    let (count, size) = (samples.len() as i64, size as i64);
-    Tensor::from_slice(&pixels).view([count, size, size, 3]).permute([0, 3, 1, 2])
+/// The memory of a batch.
+#[derive(Default)]
+struct Batch {
+    /// `[n*size*size*3]`, of the greatest batch so far.
+    pixels: Vec<f32>,
+}
+
+impl Batch {
+    fn fill(&mut self, source: &ImageSource, samples: &[Sample]) {
+        let input = source.side() * source.side() * 3;
+        self.pixels.resize(self.pixels.len().max(samples.len() * input), 0.0);
+        let inputs = self.pixels.par_chunks_exact_mut(input);
+        inputs.zip(samples).for_each_init(Workbench::default, |bench, (input, sample)| source.fill(input, *sample, bench));
+    }
+
+    /// Its first `count` inputs, which must not be used once it is filled again.
+    fn inputs(&self, count: usize, size: usize) -> Tensor {
+        let shape = [count, size, size, 3].map(|extent| extent as i64);
+        let strides = [size * size * 3, size * 3, 3, 1].map(|stride| stride as i64);
+        #[expect(unsafe_code, reason = "a tensor over memory of ours spares a copy")]
+        // SAFETY: the memory holds so many numbers, and it lives and stays as it is while `work` has the tensor.
+        let inputs = unsafe { Tensor::from_blob(self.pixels.as_ptr().cast(), &shape, &strides, Kind::Float, Device::Cpu) };
+        inputs.permute([0, 3, 1, 2])
+    }
 }
 
 #[cfg(test)]
@@ -73,7 +99,7 @@ mod tests {
     fn channel(source: &ImageSource, sample: Sample, channel: i64) -> Vec<f32> {
         let mut inputs = Vec::new();
         let plan = [vec![sample]];
-        let work = |_: &[Sample], tensor: Tensor| {
+        let work = |_: &[Sample], tensor: &Tensor| {
             inputs = numbers(&tensor.select(1, channel));
             Ok(())
         };

@@ -374,6 +374,11 @@ fn what_cannot_be_run_is_an_error_that_says_why() {
     let mut wild = workshop.train("e", 1, 3);
     wild["spec"]["optimizer"]["sgd"]["lr"] = json!(1e30);
     assert!(error_of(&wild).starts_with("training diverged: the loss of epoch "));
+    // With a single step the loss, taken before it, is still finite.
+    let mut wild = workshop.train("e", 1, 1);
+    wild["spec"]["optimizer"]["sgd"]["lr"] = json!(1e30);
+    wild["spec"]["batch"] = json!(36);
+    assert!(error_of(&wild).starts_with("training diverged: the validation loss of epoch 1 is "));
 }
 
 #[test]

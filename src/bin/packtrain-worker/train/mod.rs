@@ -107,7 +107,8 @@ impl Training<'_> {
         let train = self.learn(learning_rate, state, progress, context)?;
         let seconds = started.elapsed().as_secs_f64();
         let validating = format!("epoch {epoch}/{epochs}, validating");
-        let val = self.data.val.as_ref().map(|val| self.measure(val, state, validating, context)).transpose()?;
+        let val = self.data.val.as_ref().map(|val| self.measure(val, state, validating, context)?.finite("validation loss", epoch));
+        let val = val.transpose()?;
         let metrics = EpochMetrics {
             epoch,
             epochs,
@@ -152,12 +153,12 @@ impl Training<'_> {
             progress.advance(samples.len(), context);
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                let Score { loss, accuracy } = score(&loss_sum, &correct_sum, seen).finite(state.epoch + 1)?;
+                let Score { loss, accuracy } = score(&loss_sum, &correct_sum, seen).finite("loss", state.epoch + 1)?;
                 context.emit(StageEvent::EpochSoFar { loss, accuracy });
             }
             Ok(())
         })?;
-        score(&loss_sum, &correct_sum, part.len()).finite(state.epoch + 1)
+        score(&loss_sum, &correct_sum, part.len()).finite("loss", state.epoch + 1)
     }
 
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
@@ -200,13 +201,13 @@ impl Training<'_> {
 
 impl Score {
     /// The same, or an error if the training has diverged: nothing is to be learned from there on, and events have no such numbers.
-    fn finite(self, epoch: u32) -> Result<Score, StageError> {
+    fn finite(self, what: &str, epoch: u32) -> Result<Score, StageError> {
         if self.loss.is_finite() {
             return Ok(self);
         }
         let Score { loss, .. } = self;
         Err(StageError::Invalid(format!(
-            "training diverged: the loss of epoch {epoch} is {loss}; try a lower learning rate, or subtract a mean"
+            "training diverged: the {what} of epoch {epoch} is {loss}; try a lower learning rate, or subtract a mean"
         )))
     }
 }

@@ -69,6 +69,9 @@ pub struct EpochMetrics {
     pub val_accuracy: Option<f64>,
     /// Training speed, validation left out.
     pub images_per_second: f64,
+    /// When it ended, RFC 3339. Null in records of versions that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
 }
 
 /// Where a training starts: its epochs until then are kept from an earlier one.

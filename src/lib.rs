@@ -16,6 +16,7 @@
 //! | [`record`] | what is kept of a run, and how people name one |
 //! | [`compare`] | runs beside each other |
 //! | [`dossier`] | what a run made, gathered for a report |
+//! | [`tensorboard`] | runs as TensorBoard shows them |
 //! | [`bundle`] | a run in one file, to be handed over and taken in |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
@@ -42,6 +43,7 @@
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `<pipeline>.zip` | [`bundle::Bundle`] |
+//! | `<folder>/<run>/[<variant>/]<stage>/events.out.tfevents.…` | [`tensorboard::write`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
 //! | `<manifest>.lock` | [`lockfile::Lockfile`] |
 //! | `output/<pipeline>/[<variant>/]<stage>/*.h5` | [`artifact::ImagesWriter`], [`artifact::FeaturesFile`] |
@@ -68,6 +70,7 @@ pub mod record;
 pub mod bundle;
 pub mod compare;
 pub mod dossier;
+pub mod tensorboard;
 
 pub mod manifest;
 pub mod protocol;

@@ -22,11 +22,12 @@ const FORBIDDEN_USES: [(&str, &str, &str); 6] = [
 ];
 
 /// The one module that names a library.
-const LIBRARY_OWNERS: [(&str, &str); 18] = [
+const LIBRARY_OWNERS: [(&str, &str); 20] = [
     ("annotate_snippets", "manifest"),
     ("base64", "report"),
     ("blake3", "key"),
     ("clap", "cli"),
+    ("crc32c", "tensorboard"),
     ("csv", "artifact"),
     ("hdf5", "artifact"),
     ("image", "artifact"),
@@ -36,6 +37,7 @@ const LIBRARY_OWNERS: [(&str, &str); 18] = [
     ("petgraph", "plan"),
     ("reflink_copy", "cache"),
     ("plotters", "artifact"),
+    ("prost", "tensorboard"),
     ("safetensors", "artifact"),
     ("serde_saphyr", "manifest"),
     ("shlex", "report"),

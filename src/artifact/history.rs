@@ -104,6 +104,7 @@ mod tests {
             val_loss: None,
             val_accuracy: Some(0.25),
             images_per_second: 123.0,
+            finished: Some("2026-01-02T03:04:05Z".to_owned()),
         };
         let history = History { epochs: vec![HistoryEpoch::from(&metrics)] };
         let folder = tempfile::tempdir().unwrap();

@@ -19,6 +19,7 @@ use crate::plan::PlanError;
 use crate::predict::PredictError;
 use crate::record::{Label, ReferenceError};
 use crate::stage::StageError;
+use crate::tensorboard::TensorboardError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -77,6 +78,8 @@ pub(super) enum CommandError {
     Bundle(#[from] BundleError),
     #[error(transparent)]
     Predict(#[from] PredictError),
+    #[error(transparent)]
+    Tensorboard(#[from] TensorboardError),
     #[error("`{what}` is the model of {}; name one of them", found.join(", "))]
     SeveralModels { what: String, found: Vec<String> },
     #[error("{path} is no manifest that can be read", path = path.display())]
@@ -174,6 +177,7 @@ impl CommandError {
             | CommandError::ResultGone { .. }
             | CommandError::Bundle(_)
             | CommandError::Artifact(_)
+            | CommandError::Tensorboard(_)
             | CommandError::Output(_)
             | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Check { source, .. } if source.is_interruption() => ExitCode::Interrupted,

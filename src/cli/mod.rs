@@ -28,6 +28,7 @@ mod schema;
 mod scope;
 mod show;
 mod status;
+mod tensorboard;
 mod validate;
 mod version;
 
@@ -87,6 +88,7 @@ enum Command {
     Predict(predict::PredictArgs),
     Name(name::NameArgs),
     Tag(name::TagArgs),
+    Tensorboard(tensorboard::TensorboardArgs),
     Bundle(bundle::BundleArgs),
     Import(import::ImportArgs),
     Cache(cache::CacheArgs),
@@ -144,6 +146,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Predict(args)) => predict::run(&args, global),
         Some(Command::Name(args)) => name::run(&args, global),
         Some(Command::Tag(args)) => name::run_tag(&args, global),
+        Some(Command::Tensorboard(args)) => tensorboard::run(&args, global),
         Some(Command::Bundle(args)) => bundle::run(&args, global),
         Some(Command::Import(args)) => import::run(&args, global),
         Some(Command::Cache(args)) => cache::run(&args, global),

@@ -36,6 +36,11 @@ impl Trainings {
         }
         Ok(Trainings(all))
     }
+
+    /// The epochs of a stage; none if it did not train.
+    pub fn of_stage(&self, stage: &StageId) -> &[HistoryEpoch] {
+        self.0.iter().find(|(id, _)| id == stage).map_or(&[], |(_, epochs)| epochs)
+    }
 }
 
 impl AtEpoch {

@@ -84,7 +84,8 @@ pub(super) fn state(state: StageState) -> &'static str {
 
 /// A line about an epoch.
 pub(super) fn epoch(metrics: &EpochMetrics) -> String {
-    let EpochMetrics { epoch, epochs, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy, images_per_second } = metrics;
+    let EpochMetrics { epoch, epochs, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy, images_per_second, finished: _ } =
+        metrics;
     let mut line = format!("epoch {epoch}/{epochs}  loss {train_loss:.4}  accuracy {:.2} %", train_accuracy * 100.0);
     if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
         line += &format!("  val loss {loss:.4}  val accuracy {:.2} %", accuracy * 100.0);

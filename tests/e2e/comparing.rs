@@ -225,6 +225,7 @@ fn epochs(numbers: std::ops::RangeInclusive<u32>, scale: f64) -> Vec<EpochMetric
         val_loss: Some(2.0 / f64::from(epoch)),
         val_accuracy: Some(scale * f64::from(epoch)),
         images_per_second: 100.0,
+        finished: None,
     };
     numbers.map(epoch).collect()
 }

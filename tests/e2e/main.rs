@@ -34,6 +34,8 @@ mod selecting;
 mod side_by_side;
 mod sources;
 #[cfg(feature = "torch")]
+mod tensorboard;
+#[cfg(feature = "torch")]
 mod training;
 #[cfg(feature = "torch")]
 mod trajectory;

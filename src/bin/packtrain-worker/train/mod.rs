@@ -118,6 +118,7 @@ impl Training<'_> {
             val_loss: val.map(|val| val.loss),
             val_accuracy: val.map(|val| val.accuracy),
             images_per_second: self.data.train.len() as f64 / seconds,
+            finished: Some(jiff::Timestamp::now().to_string()),
         };
         state.epoch = epoch;
         state.history.epochs.push((&metrics).into());

@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= release
 PACKTRAIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/packtrain
 
-.PHONY: help tools setup build demo test test-browser bench lint gpu-bundle gpu-check clean
+.PHONY: help tools setup build demo test test-browser test-python bench lint gpu-bundle gpu-check clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -28,6 +28,9 @@ test: setup ## run every test
 
 test-browser: setup ## look at the reports in a headless Chromium, which is fetched into .deps/ if there is none
 	PACKTRAIN_CHROMIUM=$$(scripts/browser.sh) && export PACKTRAIN_CHROMIUM && cargo test --test e2e browser -- --ignored
+
+test-python: setup ## read what packtrain writes with TensorBoard and PyTorch, which are fetched into .deps/
+	PACKTRAIN_PYTHON=$$(PYTHON="$(PYTHON)" scripts/python.sh) && export PACKTRAIN_PYTHON && cargo test --test e2e python -- --ignored --nocapture
 
 bench: setup ## measure packtrain and print a table (ROWS=noop,stages: only these; PEERS=1: beside their Python peers; LIST=1: name the rows)
 	cargo bench --bench table -- --python "$(PYTHON)" $(if $(ROWS),--rows $(ROWS)) $(if $(filter 1 yes,$(PEERS)),--peers) $(if $(filter 1 yes,$(LIST)),--list)

@@ -26,6 +26,8 @@ mod new;
 #[cfg(feature = "torch")]
 mod predicting;
 mod profiles;
+#[cfg(feature = "torch")]
+mod python;
 mod readme;
 mod report;
 mod runs;

@@ -12,6 +12,7 @@ mod browser;
 mod bundles;
 mod caching;
 mod check;
+mod chromium;
 mod command;
 mod comparing;
 mod completions;
@@ -31,6 +32,8 @@ mod python;
 mod readme;
 mod report;
 mod runs;
+#[cfg(feature = "torch")]
+mod seen;
 mod selecting;
 #[cfg(feature = "torch")]
 mod side_by_side;
@@ -41,6 +44,7 @@ mod tensorboard;
 mod training;
 #[cfg(feature = "torch")]
 mod trajectory;
+mod ui;
 mod variants;
 mod verify;
 mod watch;

@@ -127,6 +127,24 @@ impl ActionRecord {
         serde_json::from_slice(text).ok().filter(|record: &ActionRecord| record.format == FORMAT)
     }
 
+    /// The record of a key in a text with a seal, if that is sound and of the present format.
+    pub fn from_sealed(key: &ActionKey, text: &[u8]) -> Option<ActionRecord> {
+        let record: ActionRecord = json::unsealed(&json::file_name(key), text)?;
+        Some(record).filter(|record| record.format == FORMAT && record.fingerprint.key() == *key)
+    }
+
+    /// The text of the record with its seal.
+    pub fn to_sealed(&self) -> serde_json::Result<Vec<u8>> {
+        json::sealed(&json::file_name(self.fingerprint.key()), self)
+    }
+
+    /// Every object that it names, with the size of those whose size it says.
+    pub fn objects(&self) -> impl Iterator<Item = (Digest, Option<u64>)> {
+        let outputs = self.outputs.values().map(|file| (file.digest, Some(file.size)));
+        let others = self.listings.iter().chain(self.row_sources.values()).map(|digest| (*digest, None));
+        outputs.chain(others)
+    }
+
     /// The record in a file, if there is one of the present format.
     pub(super) fn read(path: &Path) -> Result<Option<ActionRecord>, CacheError> {
         let record: Option<ActionRecord> = json::read(path)?;
@@ -194,7 +212,7 @@ impl Cache {
     }
 
     fn action_path(&self, key: &ActionKey) -> PathBuf {
-        self.root.join("actions").join(format!("{key}.json"))
+        self.root.join("actions").join(json::file_name(key))
     }
 
     fn heads_path(&self, pipeline: &str) -> PathBuf {

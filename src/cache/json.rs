@@ -2,7 +2,8 @@
 //!
 //! A record whose seal is broken says something that nobody wrote. One without a seal is of a version that wrote none.
 
-use std::path::Path;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use serde::Serialize;
@@ -31,6 +32,11 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
 pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
     let bytes = sealed(path, record).map_err(|error| CacheError { path: path.to_owned(), source: error.into() })?;
     write_atomically(path, &bytes)
+}
+
+/// The name of a record's file.
+pub(super) fn file_name(key: impl Display) -> PathBuf {
+    format!("{key}.json").into()
 }
 
 /// The text of a record, which is a struct or a map, with the seal that it has in the file `path`.

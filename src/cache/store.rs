@@ -50,14 +50,19 @@ impl ObjectStore {
     /// Moves a finished file of a scratch folder, which is on the same file system, into the store.
     pub fn insert(&self, file: &Path, memo: &Memo) -> Result<Digest, CacheError> {
         let digest = Digest::of_file(file).map_err(CacheError::io(file))?;
+        self.insert_as(digest, file, memo)?;
+        Ok(digest)
+    }
+
+    /// As [`Self::insert`], of a file whose digest is known.
+    pub fn insert_as(&self, digest: Digest, file: &Path, memo: &Memo) -> Result<(), CacheError> {
         let target = self.path(&digest);
         fs::set_permissions(file, Permissions::from_mode(0o444)).map_err(CacheError::io(file))?;
         File::open(file).and_then(|open| open.sync_all()).map_err(CacheError::io(file))?;
         make_parent(&target)?;
         fs::rename(file, &target).map_err(CacheError::io(&target))?;
         sync_parent(&target)?;
-        memo.remember(&target, digest).map_err(CacheError::io(&target))?;
-        Ok(digest)
+        memo.remember(&target, digest).map_err(CacheError::io(&target))
     }
 
     /// Stores bytes from memory, by way of a file in a scratch folder.

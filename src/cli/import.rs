@@ -116,7 +116,10 @@ impl Told<'_> {
         };
         writeln!(out, "the manifest is {}; a run of it would do this:\n", self.manifest.display())?;
         drop(out);
-        plan::print(&self.plans(loaded), &loaded.cache()?, false)
+        let cache = loaded.cache()?;
+        let forecasts = forecast(&self.plans(loaded), &cache)?;
+        cache.memo().save()?;
+        plan::print(&forecasts, false)
     }
 
     /// The plans of the variants that were run.

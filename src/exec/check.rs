@@ -87,7 +87,16 @@ pub fn check(plan: &Plan<'_>, cache: &Cache, options: CheckOptions, outside: &mu
     };
     cache.remember_check(&checked.record, &check)?;
     let key = checked.record.fingerprint.key();
-    let result = StageResult { stage: path.clone(), key, seconds, metrics, output, files: Vec::new(), unstable_inputs: Vec::new() };
+    let result = StageResult {
+        stage: path.clone(),
+        key,
+        seconds,
+        metrics,
+        output,
+        files: Vec::new(),
+        from_remote: None,
+        unstable_inputs: Vec::new(),
+    };
     (outside.emit)(RunEvent::StageFinished(result));
     Ok(CheckOutcome { stage: path, check, device_before: checked.record.result.device.clone(), outputs })
 }

@@ -8,6 +8,7 @@ mod check;
 mod checkpointing;
 mod child;
 mod command;
+mod errand;
 mod guard;
 mod publish;
 mod scheduler;

@@ -3,13 +3,14 @@
 //! Looks at the stages of all variants in order. A stage's key is computed when its inputs exist; what can be reused is reused on
 //! the spot, what has to run gets a thread. A failed stage stops what needs it and, without `keep_going`, what its variant has not
 //! begun; other variants go on. What several variants have in common runs once: a stage waits for one with the same key, a training
-//! for one that begins like it.
+//! for one that begins like it. What is to run is first asked of the remote, if there is one, which takes nothing of the machine.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, Scope};
@@ -18,7 +19,7 @@ use std::time::Instant;
 use thiserror::Error;
 
 use crate::cache::{ActionRecord, Cache, CacheError, Pins, Project, Stay, place};
-use crate::event::{RunEvent, RunOutcome, StageResult, StartingPoint};
+use crate::event::{FromRemote, RunEvent, RunOutcome, StageResult, StartingPoint};
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
 use crate::exec::command::CommandError;
@@ -28,7 +29,11 @@ use crate::key::{ActionKey, Change, StageId, StagePath};
 use crate::lockfile::{Difference, Lockfile};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, Plan, PlanError, Trajectory, decide, fingerprint, gather, upstream};
+use crate::remote::Remote;
 use crate::stage::{Device, StageError};
+
+/// So many stages ask the remote at once.
+const MOST_ASKING: usize = 4;
 
 /// How to run.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +47,12 @@ pub struct RunOptions {
     pub jobs: Option<usize>,
     /// What every stage has to give.
     pub locked: Option<Lockfile>,
+    /// Asked for results before stages run.
+    pub remote: Option<Arc<Remote>>,
+    /// Runs nothing: takes what the remote has and leaves out the rest.
+    pub fetch_only: bool,
+    /// What stages gave is not noted as their latest.
+    pub aside: bool,
 }
 
 /// Why a stage did not finish.
@@ -88,21 +99,30 @@ pub struct Outside<'a> {
     pub stop: &'a Stop,
 }
 
-/// A result, and the inputs that changed while it was made; `None` if it was not made here.
+/// A result, and where it is from.
 pub(super) struct Done {
     pub record: Box<ActionRecord>,
-    pub ran: Option<Vec<PathBuf>>,
+    pub origin: Origin,
+}
+
+pub(super) enum Origin {
+    /// It was in the cache.
+    Cache,
+    Remote(FromRemote),
+    /// It was made now; these inputs changed meanwhile.
+    Run(Vec<PathBuf>),
 }
 
 /// What the threads of stages say.
 pub(super) enum Message<'a> {
-    Event(RunEvent),
+    Event(Box<RunEvent>),
     Ended(NodeId, Ended<'a>),
 }
 
-/// How a stage ended. What it made is safe from the garbage collection until the schedule has taken note of it.
+/// How a stage ended; without a result if the remote has none. What it made is safe from the garbage collection until the schedule has
+/// taken note of it.
 pub(super) struct Ended<'a> {
-    pub result: Result<Done, ExecError>,
+    pub result: Result<Option<Done>, ExecError>,
     #[expect(dead_code, reason = "held, not read")]
     pub stay: Option<Stay<'a>>,
 }
@@ -121,7 +141,8 @@ pub fn run(
     let mut schedule = Schedule::new(plans, cache, project, options);
     let (messages, inbox) = channel();
     let listener = Listener { stay: &stay, inbox };
-    let site = Site { cache, cancelled: outside.stop.cancelled(), messages, cpus: schedule.capacity.cpus() };
+    let remote = options.remote.as_deref();
+    let site = Site { cache, remote, cancelled: outside.stop.cancelled(), messages, cpus: schedule.capacity.cpus() };
     thread::scope(|scope| schedule.go(scope, &site, &listener, outside))?;
     cache.memo().save()?;
     let outcome = schedule.outcome;
@@ -144,7 +165,8 @@ enum Life {
 
 /// What a running stage has, and what others wait for.
 struct Running {
-    allotment: Allotment,
+    /// None while the remote is asked.
+    allotment: Option<Allotment>,
     key: ActionKey,
     /// Of a training, the states on its way.
     trajectory: Option<Trajectory>,
@@ -154,6 +176,8 @@ struct Node<'a> {
     variant: usize,
     stage: &'a PipelineStage,
     life: Life,
+    /// Whether the remote was asked for its result.
+    asked: bool,
 }
 
 /// A pipeline of the run.
@@ -182,6 +206,10 @@ struct Schedule<'a> {
 enum Next<'a> {
     Reuse(Box<ActionRecord>),
     Run(Box<Action<'a>>, Option<Trajectory>),
+    /// The remote is to be asked first.
+    Ask(Box<Action<'a>>),
+    /// The remote does not have the result either, and nothing is to run.
+    LeaveOut,
     /// Another stage is making the result, or the first part of it.
     Wait,
 }
@@ -192,7 +220,7 @@ impl<'a> Schedule<'a> {
         let mut variants = Vec::new();
         for (variant, plan) in plans.iter().enumerate() {
             let first = nodes.len();
-            nodes.extend(plan.stages().iter().map(|stage| Node { variant, stage, life: Life::Waiting }));
+            nodes.extend(plan.stages().iter().map(|stage| Node { variant, stage, life: Life::Waiting, asked: false }));
             let place = plan.pipeline.place();
             let heads = cache.heads(&place);
             variants.push(Variant {
@@ -227,7 +255,7 @@ impl<'a> Schedule<'a> {
                     start(id, action, allotment, scope, site.clone());
                 }
             }
-            for variant in &mut self.variants {
+            for variant in self.variants.iter_mut().filter(|_| !self.options.aside) {
                 variant.save_heads(site.cache)?;
             }
             if !self.is_running() {
@@ -241,8 +269,8 @@ impl<'a> Schedule<'a> {
     }
 
     /// Looks at a stage that waits. What is returned has its room and is to be started.
-    fn advance(&mut self, id: NodeId, site: &Site<'a>, outside: &mut Outside<'_>) -> Option<(Box<Action<'a>>, Allotment)> {
-        let Node { variant, stage, life: Life::Waiting } = self.nodes[id] else { return None };
+    fn advance(&mut self, id: NodeId, site: &Site<'a>, outside: &mut Outside<'_>) -> Option<(Box<Action<'a>>, Option<Allotment>)> {
+        let Node { variant, stage, life: Life::Waiting, .. } = self.nodes[id] else { return None };
         let blocked = self.upstream(id).find(|(_, life)| matches!(life, Life::Lost)).map(|(needed, _)| needed.clone());
         let stopped = self.outcome >= RunOutcome::Superseded || (self.variants[variant].failed && !self.options.keep_going);
         if blocked.is_some() || stopped {
@@ -257,9 +285,8 @@ impl<'a> Schedule<'a> {
         let next = match cancelled || superseded {
             true if self.is_running() => return None,
             true if superseded => {
-                self.nodes[id].life = Life::Lost;
                 self.outcome = self.outcome.max(RunOutcome::Superseded);
-                (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: None });
+                self.leave_out(id, outside);
                 return None;
             }
             true => Err(StageError::Interrupted.into()),
@@ -268,13 +295,19 @@ impl<'a> Schedule<'a> {
         match next {
             Err(error) => self.fail(id, &error, outside),
             Ok(Next::Wait) => {}
-            Ok(Next::Reuse(record)) => self.finish(id, Done { record, ran: None }, site.cache, outside),
+            Ok(Next::Reuse(record)) => self.finish(id, Done { record, origin: Origin::Cache }, site.cache, outside),
+            Ok(Next::LeaveOut) => self.leave_out(id, outside),
+            Ok(Next::Ask(_)) if self.running().filter(|running| running.allotment.is_none()).count() >= MOST_ASKING => {}
+            Ok(Next::Ask(action)) => {
+                self.nodes[id].life = Life::Running(Running { allotment: None, key: action.fingerprint.key(), trajectory: None });
+                return Some((action, None));
+            }
             Ok(Next::Run(action, trajectory)) => match self.capacity.take(stage) {
                 Room::Later => {}
                 Room::Never(reason) => self.fail(id, &ExecError::NoRoom(reason), outside),
                 Room::Now(allotment) => {
-                    self.nodes[id].life = Life::Running(Running { allotment, key: action.fingerprint.key(), trajectory });
-                    return Some((action, allotment));
+                    self.nodes[id].life = Life::Running(Running { allotment: Some(allotment), key: action.fingerprint.key(), trajectory });
+                    return Some((action, Some(allotment)));
                 }
             },
         }
@@ -305,10 +338,18 @@ impl<'a> Schedule<'a> {
         };
         match decision {
             Decision::Hit(record) => Ok(Next::Reuse(record)),
-            Decision::Run(_) if !variant.plan.may_run(&stage.id) => Err(ExecError::LeftOut),
             Decision::Run(changes) => {
+                let is_asked = !self.nodes[id].asked && changes != [Change::Forced];
+                let asks = is_asked && self.options.remote.as_ref().is_some_and(|remote| !remote.is_given_up());
+                if !asks && self.options.fetch_only {
+                    return Ok(Next::LeaveOut);
+                }
+                if !asks && !variant.plan.may_run(&stage.id) {
+                    return Err(ExecError::LeftOut);
+                }
                 let (path, place) = (self.path(id), variant.place.clone());
-                Ok(Next::Run(Box::new(Action { stage, path, place, fingerprint, inputs, changes }), trajectory))
+                let action = Box::new(Action { stage, path, place, fingerprint, inputs, changes });
+                Ok(if asks { Next::Ask(action) } else { Next::Run(action, trajectory) })
             }
         }
     }
@@ -317,9 +358,15 @@ impl<'a> Schedule<'a> {
     fn end(&mut self, id: NodeId, ended: Ended<'_>, cache: &Cache, outside: &mut Outside<'_>) {
         let node = &mut self.nodes[id];
         let Life::Running(Running { allotment, key, trajectory }) = mem::replace(&mut node.life, Life::Lost) else { return };
-        self.capacity.give_back(&allotment);
+        if let Some(allotment) = allotment {
+            self.capacity.give_back(&allotment);
+        }
         match ended.result {
-            Ok(done) => {
+            Ok(None) => {
+                let node = &mut self.nodes[id];
+                (node.life, node.asked) = (Life::Waiting, true);
+            }
+            Ok(Some(done)) => {
                 self.succeeded.insert(key);
                 self.finish(id, done, cache, outside);
             }
@@ -339,7 +386,7 @@ impl<'a> Schedule<'a> {
             Ok(files) => files,
             Err(error) => return self.fail(id, &error, outside),
         };
-        let Done { record, ran } = done;
+        let Done { record, origin } = done;
         let result = StageResult {
             stage: self.path(id),
             key: record.fingerprint.key(),
@@ -347,17 +394,25 @@ impl<'a> Schedule<'a> {
             metrics: record.metrics.clone(),
             output: record.result.clone(),
             files,
+            from_remote: None,
             unstable_inputs: Vec::new(),
         };
-        (outside.emit)(match ran {
-            None => RunEvent::StageReused(result),
-            Some(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
+        (outside.emit)(match origin {
+            Origin::Cache => RunEvent::StageReused(result),
+            Origin::Remote(came) => RunEvent::StageReused(StageResult { from_remote: Some(came), ..result }),
+            Origin::Run(unstable_inputs) => RunEvent::StageFinished(StageResult { unstable_inputs, ..result }),
         });
-        let Node { variant, stage, life } = &mut self.nodes[id];
+        let Node { variant, stage, life, .. } = &mut self.nodes[id];
         *life = Life::Done;
         let variant = &mut self.variants[*variant];
         variant.heads.insert(stage.id.clone(), record.fingerprint.key());
         variant.results.insert(stage.id.clone(), *record);
+    }
+
+    /// A stage that is not to run.
+    fn leave_out(&mut self, id: NodeId, outside: &mut Outside<'_>) {
+        self.nodes[id].life = Life::Lost;
+        (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: None });
     }
 
     /// A stage that did not begin cannot be run.
@@ -457,7 +512,7 @@ impl<'a> Listener<'_, 'a> {
         self.stay.away(pins, || {
             loop {
                 match self.inbox.recv().ok()? {
-                    Message::Event(event) => (outside.emit)(event),
+                    Message::Event(event) => (outside.emit)(*event),
                     Message::Ended(id, ended) => return Some((id, ended)),
                 }
             }
@@ -465,10 +520,17 @@ impl<'a> Listener<'_, 'a> {
     }
 }
 
-/// Runs a stage on a thread of its own. The thread outlives the stage's worker, which dies with it.
-fn start<'scope, 'a: 'scope>(id: NodeId, action: Box<Action<'a>>, allotment: Allotment, scope: &'scope Scope<'scope, '_>, site: Site<'a>) {
+/// Runs a stage, or without an allotment asks the remote, on a thread of its own. The thread outlives the stage's worker, which dies
+/// with it.
+fn start<'scope, 'a: 'scope>(
+    id: NodeId,
+    action: Box<Action<'a>>,
+    allotment: Option<Allotment>,
+    scope: &'scope Scope<'scope, '_>,
+    site: Site<'a>,
+) {
     scope.spawn(move || {
-        let ended = catch_unwind(AssertUnwindSafe(|| action.run(&allotment, &site)));
+        let ended = catch_unwind(AssertUnwindSafe(|| action.go(allotment.as_ref(), &site)));
         let ended = ended.unwrap_or_else(|panic| Ended { result: Err(ExecError::Panic(panic_message(panic.as_ref()))), stay: None });
         // The schedule waits for every thread, so it listens.
         drop(site.messages.send(Message::Ended(id, ended)));

@@ -25,6 +25,10 @@ pub struct ParseDigestError(String);
 #[derive(Debug, Clone)]
 pub struct Hasher(blake3::Hasher);
 
+/// Hashes content that comes piece by piece.
+#[derive(Debug, Clone, Default)]
+pub struct ContentHasher(blake3::Hasher);
+
 /// From this size on a file is mapped and hashed by all threads. Plain reads beat maps for the many small files of a data set.
 const LARGE_FILE: u64 = 4 * 1024 * 1024;
 
@@ -47,13 +51,13 @@ impl Digest {
 
     /// The digest of all that a reader gives.
     pub fn of_reader(mut reader: impl Read) -> io::Result<Digest> {
-        let mut hasher = blake3::Hasher::new();
+        let mut hasher = ContentHasher::default();
         let mut buffer = vec![0; READ_SIZE];
         loop {
             match reader.read(&mut buffer)? {
-                0 => return Ok(Digest(*hasher.finalize().as_bytes())),
+                0 => return Ok(hasher.finish()),
                 read => hasher.update(&buffer[..read]),
-            };
+            }
         }
     }
 
@@ -84,6 +88,18 @@ impl Hasher {
     }
 
     /// The digest of everything added.
+    pub fn finish(&self) -> Digest {
+        Digest(*self.0.finalize().as_bytes())
+    }
+}
+
+impl ContentHasher {
+    /// Adds what comes next.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The digest of all of it.
     pub fn finish(&self) -> Digest {
         Digest(*self.0.finalize().as_bytes())
     }

@@ -260,6 +260,7 @@ fn record_training(project: &Project, number: u32, trained: &[EpochMetrics], his
                 metrics,
                 output: StageOutput::default(),
                 files,
+                from_remote: None,
                 unstable_inputs,
             }));
             RunOutcome::Succeeded

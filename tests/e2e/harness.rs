@@ -123,11 +123,19 @@ impl Project {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
         command.current_dir(self.folder.path()).args(arguments).env("XDG_CONFIG_HOME", self.path("settings"));
-        for variable in ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER"] {
+        for (variable, _) in std::env::vars_os().filter(|(variable, _)| is_setting(&variable.to_string_lossy())) {
             command.env_remove(variable);
         }
         command
     }
+}
+
+/// Whether a variable of whoever runs the tests would change what `packtrain` does, or which servers it talks to.
+fn is_setting(variable: &str) -> bool {
+    let is_proxy = variable.to_ascii_lowercase().ends_with("_proxy");
+    is_proxy
+        || variable.starts_with("AWS_")
+        || ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER", "PACKTRAIN_REMOTE", "PACKTRAIN_REMOTE_TOKEN"].contains(&variable)
 }
 
 /// A `packtrain` that runs, killed when it is dropped.

@@ -29,6 +29,7 @@ mod profiles;
 #[cfg(feature = "torch")]
 mod python;
 mod readme;
+mod remote;
 mod report;
 mod runs;
 mod selecting;

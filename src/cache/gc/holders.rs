@@ -102,8 +102,7 @@ impl Holders {
                 () => by_age(too_old(last_use)),
             };
             claims.add(&record, (hold, last_use));
-            let objects =
-                record.outputs.values().map(|file| file.digest).chain(record.listings).chain(record.row_sources.into_values()).collect();
+            let objects = record.objects().map(|(digest, _)| digest).collect();
             all.push(Holder { file, kind: Kind::Action, objects, last_use, hold });
         }
         for file in checkpoints {

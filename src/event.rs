@@ -155,18 +155,6 @@ pub enum RunEvent {
         stage: StagePath,
         said: StageEvent,
     },
-    /// The result of a stage is at the remote cache, and so many bytes of it are taken from there.
-    StageFetching {
-        #[serde(flatten)]
-        stage: StagePath,
-        key: ActionKey,
-        bytes: u64,
-    },
-    /// The remote cache cannot be used; the run goes on without it.
-    RemoteFailed {
-        /// What is wrong, as text.
-        problem: String,
-    },
     /// A stage's earlier result is still right.
     StageReused(StageResult),
     /// A stage ran to its end.
@@ -276,19 +264,9 @@ pub struct StageResult {
     pub output: StageOutput,
     /// The files, where users find them.
     pub files: Vec<PathBuf>,
-    /// Of a result that was taken from the remote cache, what had to come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_remote: Option<FromRemote>,
     /// Inputs that changed while the stage ran: its result was not cached.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unstable_inputs: Vec<PathBuf>,
-}
-
-/// What came from the remote cache for a result; files that were here already are not counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct FromRemote {
-    pub files: u64,
-    pub bytes: u64,
 }
 
 /// A number that a stage reported, such as `rank-1`.

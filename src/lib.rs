@@ -17,7 +17,6 @@
 //! | [`compare`] | runs beside each other |
 //! | [`dossier`] | what a run made, gathered for a report |
 //! | [`tensorboard`] | runs as TensorBoard shows them |
-//! | [`remote`] | a cache elsewhere, shared: taking results from it, giving results to it |
 //! | [`bundle`] | a run in one file, to be handed over and taken in |
 //! | [`manifest`] | YAML with positions, resolved into a pipeline |
 //! | [`protocol`] | the messages between coordinator and worker |
@@ -43,7 +42,6 @@
 //! | `.packtrain/lock` | [`cache::Stay`] |
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
-//! | `packtrain-1/…` of a remote cache | [`remote::Remote`] |
 //! | `<pipeline>.zip` | [`bundle::Bundle`] |
 //! | `<folder>/<run>/[<variant>/]<stage>/events.out.tfevents.…` | [`tensorboard::write`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
@@ -72,7 +70,6 @@ pub mod record;
 pub mod bundle;
 pub mod compare;
 pub mod dossier;
-pub mod remote;
 pub mod tensorboard;
 
 pub mod manifest;

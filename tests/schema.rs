@@ -77,7 +77,6 @@ fn what_watching_tells_fits_the_schema() {
         RunEvent::RunFinished { outcome: RunOutcome::Superseded, seconds: 1.0 },
         RunEvent::Unrunnable { problem: "no".to_owned() },
         RunEvent::Polling { reason: "no".to_owned() },
-        RunEvent::RemoteFailed { problem: "no".to_owned() },
     ];
     events.iter().for_each(|event| assert_fits(Document::Event, &serde_json::to_value(event).unwrap()));
 }

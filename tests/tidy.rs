@@ -22,7 +22,7 @@ const FORBIDDEN_USES: [(&str, &str, &str); 6] = [
 ];
 
 /// The one module that names a library.
-const LIBRARY_OWNERS: [(&str, &str); 23] = [
+const LIBRARY_OWNERS: [(&str, &str); 20] = [
     ("annotate_snippets", "manifest"),
     ("base64", "report"),
     ("blake3", "key"),
@@ -34,18 +34,15 @@ const LIBRARY_OWNERS: [(&str, &str); 23] = [
     ("indicatif", "report"),
     ("notify", "watch"),
     ("maud", "report"),
-    ("object_store", "remote"),
     ("petgraph", "plan"),
     ("reflink_copy", "cache"),
     ("plotters", "artifact"),
     ("prost", "tensorboard"),
-    ("rustls", "remote"),
     ("safetensors", "artifact"),
     ("serde_saphyr", "manifest"),
     ("shlex", "report"),
     ("sha2", "report"),
     ("tch", "worker"),
-    ("tokio", "remote"),
 ];
 
 /// A source file of the library or of a program.

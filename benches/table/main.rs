@@ -7,12 +7,15 @@
 #![expect(clippy::disallowed_methods, reason = "a driver starts programs and waits for them")]
 
 mod bench;
+mod classifier;
 mod dvc;
 mod error;
 mod floors;
 mod images;
 mod measure;
+mod packing;
 mod peers;
+mod photographs;
 mod projects;
 mod row;
 mod runner;
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
 
 /// All rows in the order of the table.
 fn rows() -> Vec<Row> {
-    runner::rows()
+    runner::rows().into_iter().chain(packing::rows()).chain(classifier::rows()).collect()
 }
 
 fn run(args: &BenchArgs) -> Result<(), BenchError> {

@@ -42,7 +42,6 @@ impl Peers {
 
     /// A script of `benches/peers/` as a side; `None` if peers are not wanted. It is started once, prepares what it needs, and then, for
     /// every line that it is sent, does its work once and answers with a line that has the row's number.
-    #[expect(dead_code, reason = "the peers of the present families are whole programs")]
     pub fn script(&self, name: &str, packages: &[&str], file: &str, arguments: &[&Path]) -> Result<Option<Side>, BenchError> {
         let Some(programs) = self.programs(packages)? else { return Ok(None) };
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join("peers").join(file);

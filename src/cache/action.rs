@@ -127,24 +127,6 @@ impl ActionRecord {
         serde_json::from_slice(text).ok().filter(|record: &ActionRecord| record.format == FORMAT)
     }
 
-    /// The record of a key in a text with a seal, if that is sound and of the present format.
-    pub fn from_sealed(key: &ActionKey, text: &[u8]) -> Option<ActionRecord> {
-        let record: ActionRecord = json::unsealed(&json::file_name(key), text)?;
-        Some(record).filter(|record| record.format == FORMAT && record.fingerprint.key() == *key)
-    }
-
-    /// The text of the record with its seal.
-    pub fn to_sealed(&self) -> serde_json::Result<Vec<u8>> {
-        json::sealed(&json::file_name(self.fingerprint.key()), self)
-    }
-
-    /// Every object that it names, with the size of those whose size it says.
-    pub fn objects(&self) -> impl Iterator<Item = (Digest, Option<u64>)> {
-        let outputs = self.outputs.values().map(|file| (file.digest, Some(file.size)));
-        let others = self.listings.iter().chain(self.row_sources.values()).map(|digest| (*digest, None));
-        outputs.chain(others)
-    }
-
     /// The record in a file, if there is one of the present format.
     pub(super) fn read(path: &Path) -> Result<Option<ActionRecord>, CacheError> {
         let record: Option<ActionRecord> = json::read(path)?;
@@ -188,6 +170,12 @@ impl Cache {
         self.publish(&record)
     }
 
+    /// Whether the objects of all outputs can be read and are what they should be.
+    pub fn is_sound(&self, record: &ActionRecord) -> bool {
+        let is_sound = |digest| matches!(self.store.state(digest, &self.memo), Ok(ObjectState::Sound));
+        record.outputs.values().all(|output| is_sound(&output.digest))
+    }
+
     /// The first output of a record whose object is missing or damaged; a damaged one is taken away.
     pub fn lost_output(&self, record: &ActionRecord) -> Result<Option<String>, CacheError> {
         for (name, output) in &record.outputs {
@@ -211,8 +199,13 @@ impl Cache {
         json::write(&self.heads_path(pipeline), heads)
     }
 
+    /// As [`Cache::set_heads`], but a power cut may bring back those before: for a run that is to replace them again.
+    pub fn note_heads(&self, pipeline: &str, heads: &BTreeMap<StageId, ActionKey>) -> Result<(), CacheError> {
+        json::note(&self.heads_path(pipeline), heads)
+    }
+
     fn action_path(&self, key: &ActionKey) -> PathBuf {
-        self.root.join("actions").join(json::file_name(key))
+        self.root.join("actions").join(format!("{key}.json"))
     }
 
     fn heads_path(&self, pipeline: &str) -> PathBuf {

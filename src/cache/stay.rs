@@ -108,7 +108,7 @@ impl Pins {
         let mut pins = Pins::default();
         for record in records {
             pins.actions.insert(record.fingerprint.key());
-            pins.objects.extend(record.objects().map(|(digest, _)| digest));
+            pins.objects.extend(record.outputs.values().map(|file| file.digest));
         }
         pins
     }

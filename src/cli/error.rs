@@ -18,7 +18,6 @@ use crate::manifest::{ManifestErrors, ProfileError, SelectionError};
 use crate::plan::PlanError;
 use crate::predict::PredictError;
 use crate::record::{Label, ReferenceError};
-use crate::remote::{LocationError, RemoteError};
 use crate::stage::StageError;
 use crate::tensorboard::TensorboardError;
 
@@ -47,12 +46,6 @@ pub(super) enum CommandError {
     Stage(#[from] StageError),
     #[error("{stage} cannot be checked: {source}")]
     Check { stage: StagePath, source: Box<ExecError> },
-    #[error(transparent)]
-    Remote(#[from] RemoteError),
-    #[error(transparent)]
-    RemoteLocation(#[from] LocationError),
-    #[error("there is no remote cache to {0}")]
-    NoRemote(&'static str),
     #[error(transparent)]
     Lock(#[from] LockError),
     #[error("there is no stage `{stage}` in {pipeline}; its stages are {}", known.join(", "))]
@@ -143,7 +136,6 @@ impl CommandError {
             CommandError::Lock(LockError::Different(_)) => {
                 Some("to accept what is there now, run without `--locked` and then `packtrain lock MANIFEST`")
             }
-            CommandError::NoRemote(_) => Some("name one with `--remote PLACE`, with PACKTRAIN_REMOTE, or as `remote:` in a profile"),
             CommandError::ResultGone { .. }
             | CommandError::Bundle(BundleError::Gone { .. })
             | CommandError::Predict(PredictError::Gone { .. }) => Some("run it again; a run with a name keeps its results"),
@@ -163,10 +155,7 @@ impl CommandError {
             CommandError::Lock(LockError::Unsettled { .. }) => ExitCode::StageFailed,
             CommandError::Lock(LockError::Io { .. } | LockError::Plan(_)) => ExitCode::Storage,
             CommandError::Manifest(_) | CommandError::NoManifest { .. } => ExitCode::InvalidManifest,
-            CommandError::Remote(RemoteError::Interrupted) => ExitCode::Interrupted,
             CommandError::UnknownStage { .. }
-            | CommandError::RemoteLocation(_)
-            | CommandError::NoRemote(_)
             | CommandError::NothingChosen { .. }
             | CommandError::Selection(_)
             | CommandError::Profile(_)
@@ -184,7 +173,6 @@ impl CommandError {
             | CommandError::DifferentGraphs { .. } => ExitCode::Usage,
             CommandError::Plan(_)
             | CommandError::Cache(_)
-            | CommandError::Remote(_)
             | CommandError::NoCache { .. }
             | CommandError::ResultGone { .. }
             | CommandError::Bundle(_)

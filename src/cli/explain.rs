@@ -7,10 +7,9 @@ use clap::Args;
 use crate::cache::{ActionRecord, Cache, Check};
 use crate::cli::error::CommandError;
 use crate::cli::project::ManifestArgs;
-use crate::cli::remote::AskRemoteArgs;
 use crate::cli::{ExitCode, Global, completions};
 use crate::key::{ActionKey, Change, ListingDiff, StageId};
-use crate::plan::{Forecast, Outlook};
+use crate::plan::{Forecast, Outlook, forecast};
 use crate::report;
 
 /// Explain why a stage would run or be reused, in full
@@ -21,8 +20,6 @@ pub(super) struct ExplainArgs {
     /// The stage
     #[arg(value_name = "STAGE", add = completions::stages())]
     stage: StageId,
-    #[command(flatten)]
-    remote: AskRemoteArgs,
     /// Print as JSON: an object, or a list of them for a manifest with a matrix
     #[arg(long)]
     json: bool,
@@ -32,7 +29,8 @@ pub(super) fn run(args: &ExplainArgs, global: &Global) -> Result<ExitCode, Comma
     let loaded = args.manifest.load(global)?;
     loaded.check_stage(&args.stage)?;
     let cache = loaded.cache()?;
-    let mut forecasts = args.remote.forecast(&loaded.plans(), &cache, loaded.remote(global)?.as_ref())?;
+    let mut forecasts = forecast(&loaded.plans(), &cache)?;
+    cache.memo().save()?;
     forecasts.retain(|forecast| forecast.stage.stage == args.stage);
     let mut out = io::stdout().lock();
     match &forecasts[..] {
@@ -54,10 +52,6 @@ fn explain(forecast: &Forecast, cache: &Cache, out: &mut dyn Write) -> Result<()
             if let Some(record) = cache.action(key)? {
                 write_record(key, &record, out)?;
             }
-        }
-        Outlook::Fetch { key, bytes } => {
-            writeln!(out, "{stage} ({kind}) will be taken from the remote cache: {}.", report::bytes(*bytes))?;
-            writeln!(out, "  key      {key}")?;
         }
         Outlook::Run { changes, training, rows } => {
             writeln!(out, "{stage} ({kind}) will run, because")?;

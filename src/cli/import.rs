@@ -116,10 +116,7 @@ impl Told<'_> {
         };
         writeln!(out, "the manifest is {}; a run of it would do this:\n", self.manifest.display())?;
         drop(out);
-        let cache = loaded.cache()?;
-        let forecasts = forecast(&self.plans(loaded), &cache)?;
-        cache.memo().save()?;
-        plan::print(&forecasts, false)
+        plan::print(&self.plans(loaded), &loaded.cache()?, false)
     }
 
     /// The plans of the variants that were run.

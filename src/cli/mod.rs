@@ -22,7 +22,6 @@ mod predict;
 mod profile;
 mod project;
 mod provenance;
-mod remote;
 mod report;
 mod run;
 mod schema;
@@ -64,9 +63,6 @@ struct Global {
     /// Take the settings of this machine from packtrain-profiles.yaml at the project's root, or from the user's own profiles
     #[arg(long, global = true, value_name = "NAME", env = "PACKTRAIN_PROFILE", add = completions::profiles())]
     profile: Option<String>,
-    /// A cache elsewhere, from which results are taken that are not here: a folder, http(s)://… or s3://bucket/prefix; none: none
-    #[arg(long, global = true, value_name = "PLACE", env = "PACKTRAIN_REMOTE", hide_env_values = true)]
-    remote: Option<String>,
     /// The words of the command line, to tell how to repeat it.
     #[arg(skip)]
     command: Vec<String>,

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 
 use clap::Args;
 
+use crate::cache::Cache;
 use crate::cli::error::CommandError;
 use crate::cli::lock::LockedArgs;
 use crate::cli::project::{ManifestArgs, SelectionArgs};
-use crate::cli::remote::AskRemoteArgs;
 use crate::cli::{ExitCode, Global};
-use crate::plan::{Forecast, Outlook};
+use crate::plan::{Forecast, Outlook, Plan, forecast};
 use crate::report::{self, Table, write_changes};
 
 /// Say what a run would do with every stage, and why
@@ -21,8 +21,6 @@ pub(super) struct PlanArgs {
     selection: SelectionArgs,
     #[command(flatten)]
     locked: LockedArgs,
-    #[command(flatten)]
-    remote: AskRemoteArgs,
     /// Print as JSON
     #[arg(long)]
     json: bool,
@@ -33,19 +31,20 @@ pub(super) fn run(args: &PlanArgs, global: &Global) -> Result<ExitCode, CommandE
     let cache = loaded.cache()?;
     let plans = args.selection.plans(&loaded)?;
     args.locked.check(&args.manifest, &plans, &cache)?;
-    let forecasts = args.remote.forecast(&plans, &cache, loaded.remote(global)?.as_ref())?;
-    print(&forecasts, args.json)
+    print(&plans, &cache, args.json)
 }
 
 /// Prints the forecast of a run.
-pub(super) fn print(forecasts: &[Forecast], json: bool) -> Result<ExitCode, CommandError> {
+pub(super) fn print(plans: &[Plan<'_>], cache: &Cache, json: bool) -> Result<ExitCode, CommandError> {
+    let forecasts = forecast(plans, cache)?;
+    cache.memo().save()?;
     let mut out = io::stdout().lock();
     if json {
-        serde_json::to_writer_pretty(&mut out, forecasts).map_err(io::Error::from)?;
+        serde_json::to_writer_pretty(&mut out, &forecasts).map_err(io::Error::from)?;
         writeln!(out)?;
     } else {
-        write!(out, "{}", table(forecasts))?;
-        if let Some(total) = total(forecasts) {
+        write!(out, "{}", table(&forecasts))?;
+        if let Some(total) = total(&forecasts) {
             writeln!(out, "\n{total}")?;
         }
     }
@@ -57,7 +56,6 @@ fn table(forecasts: &[Forecast]) -> Table {
     for Forecast { stage, kind, outlook, estimated_seconds } in forecasts {
         let (will, why) = match outlook {
             Outlook::Reuse { .. } => ("be reused", String::new()),
-            Outlook::Fetch { bytes, .. } => ("be taken", format!("the remote cache has it: {}", report::bytes(*bytes))),
             Outlook::Run { changes, training, rows } => {
                 let training = training.as_ref().map(|training| format!("; {training}"));
                 let rows = report::rows_reused(*rows).map(|rows| format!("; {rows}"));

@@ -7,12 +7,11 @@ use clap::Args;
 
 use crate::cache::{Cache, Project};
 use crate::cli::error::CommandError;
-use crate::cli::{Global, completions, profile, remote};
+use crate::cli::{Global, completions, profile};
 use crate::key::StageId;
 use crate::manifest::{self, Family, Override, Profile, VariantFilter};
 use crate::plan::{Plan, Selection};
 use crate::preflight;
-use crate::remote::Remote;
 
 /// Which pipeline.
 #[derive(Debug, Args)]
@@ -55,12 +54,6 @@ pub(super) struct Loaded {
 pub(super) fn current_cache(global: &Global) -> Result<Cache, CommandError> {
     let current = current_folder()?;
     cache_of(&current, &current, global)
-}
-
-/// The remote cache that is set for the current folder.
-pub(super) fn current_remote(global: &Global) -> Result<Option<Remote>, CommandError> {
-    let current = current_folder()?;
-    remote::chosen(global, profile::chosen(global, &current, &current)?.as_ref(), &current)
 }
 
 /// The cache of the project that a folder belongs to; an error if there is none.
@@ -131,11 +124,6 @@ impl Loaded {
     /// Opens the project's cache.
     pub(super) fn cache(&self) -> Result<Cache, CommandError> {
         Ok(Cache::open(&self.project.state)?)
-    }
-
-    /// The remote cache, if one is set.
-    pub(super) fn remote(&self, global: &Global) -> Result<Option<Remote>, CommandError> {
-        remote::chosen(global, self.profile.as_ref(), &current_folder()?)
     }
 
     /// The stages of every variant in order.

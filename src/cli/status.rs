@@ -59,7 +59,7 @@ fn heads(pipeline: &Pipeline, cache: &Cache) -> impl Iterator<Item = (StagePath,
 
 fn last_record(forecast: &Forecast, heads: &BTreeMap<StagePath, ActionKey>, cache: &Cache) -> Result<Option<ActionRecord>, CommandError> {
     let key = match &forecast.outlook {
-        Outlook::Reuse { key, .. } | Outlook::Fetch { key, .. } => Some(*key),
+        Outlook::Reuse { key, .. } => Some(*key),
         Outlook::Run { .. } | Outlook::Unknown { .. } | Outlook::LeftOut | Outlook::Shared { .. } => heads.get(&forecast.stage).copied(),
     };
     Ok(key.map(|key| cache.action(&key)).transpose()?.flatten())
@@ -68,7 +68,6 @@ fn last_record(forecast: &Forecast, heads: &BTreeMap<StagePath, ActionKey>, cach
 fn state(outlook: &Outlook) -> &'static str {
     match outlook {
         Outlook::Reuse { .. } => "up to date",
-        Outlook::Fetch { .. } => "at the remote cache",
         Outlook::Run { .. } | Outlook::LeftOut => "to be run",
         Outlook::Shared { .. } => "shared with an earlier variant",
         Outlook::Unknown { .. } => "depends on earlier stages",

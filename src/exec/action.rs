@@ -1,5 +1,4 @@
-//! One stage that is to run, or whose result is asked of the remote: under its action's lock, tried as often as it may be, its result
-//! published.
+//! One stage that is to run: under its action's lock, tried as often as it may be, its result published.
 //!
 //! Runs on a thread of its own. What it says goes through a channel, in order.
 
@@ -13,14 +12,12 @@ use crate::cache::{ActionLock, ActionRecord, Cache, Effort, Pins, Stay};
 use crate::event::{Metric, RunEvent, StageEvent, StageOutput};
 use crate::exec::capacity::Allotment;
 use crate::exec::checkpointing::Checkpointing;
-use crate::exec::errand::Errand;
 use crate::exec::publish::{Finished, publish};
-use crate::exec::scheduler::{Done, Ended, ExecError, Message, Origin};
+use crate::exec::scheduler::{Done, Ended, ExecError, Message};
 use crate::exec::{command, worker};
-use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
+use crate::key::{ActionKey, Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
-use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, RowImages, Trajectory, decide};
-use crate::remote::Remote;
+use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, RowImages, decide};
 use crate::stage::{self, EarlierRows, StageContext, StageError, StageJob, StageSpec, TimeLimit};
 
 /// How long a stage that failed is left alone before it is tried again.
@@ -32,6 +29,8 @@ pub(super) struct Action<'a> {
     pub path: StagePath,
     /// The pipeline and variant, for the record.
     pub place: String,
+    /// Of the fingerprint.
+    pub key: ActionKey,
     pub fingerprint: Fingerprint,
     pub inputs: GatheredInputs,
     pub changes: Vec<Change>,
@@ -41,7 +40,6 @@ pub(super) struct Action<'a> {
 #[derive(Clone)]
 pub(super) struct Site<'a> {
     pub cache: &'a Cache,
-    pub remote: Option<&'a Remote>,
     pub cancelled: &'a AtomicBool,
     pub messages: Sender<Message<'a>>,
     /// All cores of the machine.
@@ -50,8 +48,8 @@ pub(super) struct Site<'a> {
 
 impl Site<'_> {
     /// Nobody listens any more only if the run is being torn down.
-    pub(super) fn emit(&self, event: RunEvent) {
-        drop(self.messages.send(Message::Event(Box::new(event))));
+    fn emit(&self, event: RunEvent) {
+        drop(self.messages.send(Message::Event(event)));
     }
 }
 
@@ -67,38 +65,29 @@ struct Attempt {
 }
 
 impl Action<'_> {
-    /// Runs the stage, or without an allotment asks the remote for its result; unless another process has run it meanwhile.
-    pub(super) fn go<'s>(self, allotment: Option<&Allotment>, site: &Site<'s>) -> Ended<'s> {
+    /// Runs the stage, unless another process has run it meanwhile.
+    pub(super) fn run<'s>(self, allotment: &Allotment, site: &Site<'s>) -> Ended<'s> {
         match site.cache.stay() {
-            Ok(stay) => Ended { result: self.go_staying(&stay, allotment, site), stay: Some(stay) },
+            Ok(stay) => Ended { result: self.run_staying(&stay, allotment, site), stay: Some(stay) },
             Err(error) => Ended { result: Err(error.into()), stay: None },
         }
     }
 
     /// The schedule has pinned what the stage needs.
-    fn go_staying(self, stay: &Stay<'_>, allotment: Option<&Allotment>, site: &Site<'_>) -> Result<Option<Done>, ExecError> {
-        let doing = if allotment.is_some() { "running" } else { "fetching" };
-        let holder = format!("process {} {doing} stage {} of {}", std::process::id(), self.stage.id, self.place);
+    fn run_staying(self, stay: &Stay<'_>, allotment: &Allotment, site: &Site<'_>) -> Result<Done, ExecError> {
+        let holder = format!("process {} running stage {} of {}", std::process::id(), self.stage.id, self.place);
         let mut waited = false;
         let waiting = |holder: &str| {
             waited = true;
             site.emit(RunEvent::StageWaiting { stage: self.path.clone(), holder: holder.to_owned() });
         };
-        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
+        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.key, &holder, waiting))??;
         if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
-            return Ok(Some(Done { record, origin: Origin::Cache }));
+            return Ok(Done { key: self.key, record, files: None, ran: None });
         }
-        let errand = Errand { path: &self.path, stay, scratch: lock.scratch(), site };
-        let Some(allotment) = allotment else { return errand.fetch_result(&self.fingerprint.key()) };
-        if self.changes != [Change::Forced]
-            && let Some(trajectory) = Trajectory::of(self.stage, &self.fingerprint)?
-        {
-            errand.fetch_state(&trajectory)?;
-            lock.empty_scratch()?;
-        }
-        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.fingerprint.key(), changes: self.changes.clone() });
+        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.key, changes: self.changes.clone() });
         let attempt = self.attempts(&mut lock, stay, allotment, site)?;
-        self.publish(attempt, site.cache).map(Some)
+        self.publish(attempt, site.cache)
     }
 
     /// Tries as often as the stage may be tried.
@@ -119,11 +108,11 @@ impl Action<'_> {
 
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
         let Attempt { job, output, metrics, states, seconds, epochs } = attempt;
-        let Action { stage, place, fingerprint, inputs, .. } = self;
+        let Action { stage, place, key, fingerprint, inputs, .. } = self;
         let effort = Effort { amount: inputs.amount(stage), epochs };
         let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
-        Ok(Done { record: Box::new(record), origin: Origin::Run(unstable_inputs) })
+        Ok(Done { key, record: Box::new(record), files: None, ran: Some(unstable_inputs) })
     }
 
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
@@ -134,7 +123,7 @@ impl Action<'_> {
         let job = StageJob {
             stage: self.stage.id.clone(),
             spec: self.stage.spec.clone(),
-            inputs: self.inputs.job.clone(),
+            inputs: self.inputs.job(),
             out: out.to_owned(),
             seed: self.stage.seed,
             device: allotment.device,

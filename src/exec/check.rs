@@ -87,16 +87,7 @@ pub fn check(plan: &Plan<'_>, cache: &Cache, options: CheckOptions, outside: &mu
     };
     cache.remember_check(&checked.record, &check)?;
     let key = checked.record.fingerprint.key();
-    let result = StageResult {
-        stage: path.clone(),
-        key,
-        seconds,
-        metrics,
-        output,
-        files: Vec::new(),
-        from_remote: None,
-        unstable_inputs: Vec::new(),
-    };
+    let result = StageResult { stage: path.clone(), key, seconds, metrics, output, files: Vec::new(), unstable_inputs: Vec::new() };
     (outside.emit)(RunEvent::StageFinished(result));
     Ok(CheckOutcome { stage: path, check, device_before: checked.record.result.device.clone(), outputs })
 }
@@ -111,7 +102,7 @@ fn job(checked: &Settled<'_>, out: &Path, device: Device) -> StageJob {
     StageJob {
         stage: checked.stage.id.clone(),
         spec: checked.stage.spec.clone(),
-        inputs: checked.inputs.job.clone(),
+        inputs: checked.inputs.job(),
         out: out.to_owned(),
         seed: checked.stage.seed,
         device,

@@ -8,7 +8,7 @@ mod check;
 mod checkpointing;
 mod child;
 mod command;
-mod errand;
+mod foresight;
 mod guard;
 mod publish;
 mod scheduler;

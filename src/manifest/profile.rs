@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, ManifestErrors};
 use super::node::{Entry, Map, Node, Value};
 use super::params::Override;
 use super::pipeline::Family;
-use super::schema::{Rules, name_rule};
+use super::schema::{Patterns, Rules, name_rule};
 use super::shape::Shape;
 use super::source::{Sources, normalize};
 use super::yaml;
@@ -31,8 +31,6 @@ pub struct Profile {
     pub jobs: Option<NonZero<usize>>,
     /// The folder of the cache, absolute.
     pub state_dir: Option<PathBuf>,
-    /// The remote cache as written, and the folder that it starts from.
-    pub remote: Option<(String, PathBuf)>,
     params: Map,
     /// The texts that the values of `params` have their places in.
     sources: Sources,
@@ -90,10 +88,9 @@ impl Profile {
         };
         let jobs = node.to_json().get("jobs").and_then(Json::as_u64);
         let state_dir = text("state-dir").map(|node| normalize(&sources.get(node.base).folder.join(node.as_str().unwrap_or_default())));
-        let remote = text("remote").map(|node| (node.as_str().unwrap_or_default().to_owned(), sources.get(node.base).folder.clone()));
         let params = node.as_map().and_then(|map| map.get("params")).and_then(Node::as_map).cloned().unwrap_or_default();
         let jobs = jobs.and_then(|jobs| NonZero::new(usize::try_from(jobs).unwrap_or(usize::MAX)));
-        Ok(Profile { device, jobs, state_dir, remote, params, sources })
+        Ok(Profile { device, jobs, state_dir, params, sources })
     }
 }
 
@@ -126,7 +123,7 @@ fn read(file: &Path, sources: &mut Sources) -> Result<Map, ManifestErrors> {
             None
         }
     };
-    let schema = Rules { definitions: serde_json::Map::new(), forms: Vec::new(), top: rules() };
+    let schema = Rules { definitions: serde_json::Map::new(), forms: Vec::new(), top: rules(), patterns: Patterns::default() };
     if let Some(root) = &root {
         Shape { rules: &schema, problems: &mut problems }.check(root, "the file of profiles", &schema.top);
     }
@@ -161,11 +158,6 @@ fn rules() -> Json {
                     "description": "Folder of the cache, instead of `.packtrain` at the project's root.",
                     "type": "string",
                     "examples": ["/fast/packtrain"]
-                },
-                "remote": {
-                    "description": "A cache elsewhere, from which results are taken that are not here: a folder, `http(s)://…` or `s3://bucket/prefix`. Credentials do not belong here; they come from the environment.",
-                    "type": "string",
-                    "examples": ["s3://team/packtrain"]
                 },
                 "params": {
                     "description": "Values of parameters, instead of those that a manifest gives itself; `-p` and `matrix` count more. Parameters that a manifest does not declare are passed over.",

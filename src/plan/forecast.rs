@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::cache::{ActionRecord, Cache, ObjectState};
+use crate::cache::{ActionRecord, Cache};
 use crate::event::RowCounts;
 use crate::key::{ActionKey, Change, Digest, StageId, StagePath};
 use crate::manifest::PipelineStage;
@@ -32,8 +32,6 @@ pub struct Forecast {
 pub enum Outlook {
     /// Its result is there.
     Reuse { key: ActionKey, seconds: f64 },
-    /// Its result is at the remote cache; so many bytes of it are not here.
-    Fetch { key: ActionKey, bytes: u64 },
     /// It will run; a training perhaps from a state that is there, a kind with a row for every image perhaps with rows that are
     /// there.
     Run { changes: Vec<Change>, training: Option<TrainingStart>, rows: Option<RowCounts> },
@@ -47,29 +45,20 @@ pub enum Outlook {
 
 /// Foretells a run of the plans of a manifest's variants, stage by stage in order.
 pub fn forecast(plans: &[Plan<'_>], cache: &Cache) -> Result<Vec<Forecast>, PlanError> {
-    forecast_asking(plans, cache, &|_| None)
-}
-
-/// As [`forecast`]; `elsewhere` is asked for results that are not here.
-pub fn forecast_asking(
-    plans: &[Plan<'_>],
-    cache: &Cache,
-    elsewhere: &dyn Fn(&ActionKey) -> Option<ActionRecord>,
-) -> Result<Vec<Forecast>, PlanError> {
     let mut forecasts = Vec::new();
     let mut to_be_made: BTreeMap<Digest, StagePath> = BTreeMap::new();
     let experience = Experience::new(cache);
     for plan in plans {
         let identities = identities(plan)?;
-        let heads = cache.heads(&plan.pipeline.place());
-        let mut variant = VariantForecast { cache, elsewhere, experience: &experience, heads, results: BTreeMap::new() };
+        let mut variant =
+            VariantForecast { cache, experience: &experience, heads: cache.heads(&plan.pipeline.place()), results: BTreeMap::new() };
         for stage in plan.stages() {
             let (mut outlook, mut estimated_seconds) = variant.outlook(stage)?;
             let path = plan.pipeline.stage_path(&stage.id);
             if matches!(outlook, Outlook::Run { .. }) && !plan.may_run(&stage.id) {
                 (outlook, estimated_seconds) = (Outlook::LeftOut, None);
             }
-            if !matches!(outlook, Outlook::Reuse { .. } | Outlook::Fetch { .. } | Outlook::LeftOut)
+            if !matches!(outlook, Outlook::Reuse { .. } | Outlook::LeftOut)
                 && let Some(identity) = identities.get(&stage.id)
             {
                 let first = to_be_made.entry(*identity).or_insert_with(|| path.clone());
@@ -104,10 +93,9 @@ pub fn wanted_keys(plans: &[Plan<'_>], cache: &Cache) -> Result<BTreeSet<ActionK
 
 struct VariantForecast<'a> {
     cache: &'a Cache,
-    elsewhere: &'a dyn Fn(&ActionKey) -> Option<ActionRecord>,
     experience: &'a Experience<'a>,
     heads: BTreeMap<StageId, ActionKey>,
-    /// Of the stages whose results are there, or elsewhere.
+    /// Of the stages whose results are there.
     results: BTreeMap<StageId, ActionRecord>,
 }
 
@@ -123,11 +111,6 @@ impl VariantForecast<'_> {
         let fingerprint = fingerprint(stage, &inputs)?;
         Ok(match decide(stage, &fingerprint, &inputs, earlier.as_ref(), self.cache)? {
             Decision::Run(changes) => {
-                if let Some(record) = (self.elsewhere)(&fingerprint.key()) {
-                    let outlook = Outlook::Fetch { key: fingerprint.key(), bytes: self.bytes_to_come(&record)? };
-                    self.results.insert(stage.id.clone(), record);
-                    return Ok((outlook, None));
-                }
                 let trajectory = Trajectory::of(stage, &fingerprint)?;
                 let training = trajectory.map(|trajectory| trajectory.start(earlier.as_ref(), self.cache)).transpose()?;
                 let images = RowImages::of(stage, &inputs, self.cache)?;
@@ -143,16 +126,5 @@ impl VariantForecast<'_> {
                 (outlook, None)
             }
         })
-    }
-
-    /// Of the outputs of a result elsewhere, those that are not here.
-    fn bytes_to_come(&self, record: &ActionRecord) -> Result<u64, PlanError> {
-        let mut bytes = 0;
-        for file in record.outputs.values() {
-            if self.cache.store().state(&file.digest, self.cache.memo())? != ObjectState::Sound {
-                bytes += file.size;
-            }
-        }
-        Ok(bytes)
     }
 }

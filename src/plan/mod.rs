@@ -18,7 +18,7 @@ mod trajectory;
 pub use decide::{Decision, decide, fingerprint};
 pub use draw::{GraphFormat, draw};
 pub use estimate::Experience;
-pub use forecast::{Forecast, Outlook, forecast, forecast_asking, wanted_keys};
+pub use forecast::{Forecast, Outlook, forecast, wanted_keys};
 pub use graph::{Plan, upstream};
 pub use inputs::{GatheredInputs, PlanError, gather, gather_by};
 pub use reuse::ReusableRows;

@@ -15,9 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::cache;
-use crate::event::{
-    EpochMetrics, FromRemote, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult, StartingPoint,
-};
+use crate::event::{EpochMetrics, ListedStage, Metric, RunEvent, RunOutcome, StageEvent, StageOutput, StageResult, StartingPoint};
 use crate::key::{ActionKey, Change, StageId, StagePath, VariantName};
 
 pub use environment::RunEnvironment;
@@ -50,9 +48,6 @@ pub struct RunRecord {
     /// How long the run took.
     #[schemars(range(min = 0.0))]
     pub seconds: f64,
-    /// What was to know of the run as a whole, such as that the remote cache failed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub warnings: Vec<String>,
     /// In the order in which they were looked at.
     pub stages: Vec<StageRecord>,
 }
@@ -132,9 +127,6 @@ pub struct StageRecord {
     pub output: StageOutput,
     /// The files, where users find them.
     pub files: Vec<PathBuf>,
-    /// Of a result that was taken from the remote cache in this run, what had to come.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub from_remote: Option<FromRemote>,
     /// Why it failed.
     pub error: Option<String>,
     /// Of a training that did not finish, where the next run will start it.
@@ -176,7 +168,7 @@ impl RunRecord {
     /// The record of a run that has not begun.
     pub fn new(id: String, provenance: RunProvenance) -> RunRecord {
         let (name, tags) = (None, BTreeSet::new());
-        RunRecord { format: FORMAT, id, name, tags, provenance, outcome: None, seconds: 0.0, warnings: Vec::new(), stages: Vec::new() }
+        RunRecord { format: FORMAT, id, name, tags, provenance, outcome: None, seconds: 0.0, stages: Vec::new() }
     }
 
     /// Takes in the next event.
@@ -193,8 +185,6 @@ impl RunRecord {
             | RunEvent::RunSuperseded { .. }
             | RunEvent::Unrunnable { .. }
             | RunEvent::Polling { .. } => {}
-            RunEvent::RemoteFailed { problem } => self.warnings.push(problem.clone()),
-            RunEvent::StageFetching { stage, .. } => self.with(stage, |record| record.state = StageState::Running),
             RunEvent::StageStarted { stage, changes, .. } => {
                 self.with(stage, |record| {
                     record.state = StageState::Running;
@@ -282,7 +272,6 @@ impl StageRecord {
             warnings: Vec::new(),
             output: StageOutput::default(),
             files: Vec::new(),
-            from_remote: None,
             error: None,
             training: None,
         }
@@ -307,6 +296,5 @@ impl StageRecord {
         self.metrics.clone_from(&result.metrics);
         self.output.clone_from(&result.output);
         self.files.clone_from(&result.files);
-        self.from_remote = result.from_remote;
     }
 }

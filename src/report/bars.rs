@@ -35,8 +35,6 @@ impl Bars {
     }
 
     fn begin(&mut self, stage: &StagePath) {
-        // One that asked the remote in vain has a bar already.
-        self.end(stage);
         let bar = self.screen.add(ProgressBar::no_length().with_style(style(SPINNER)).with_prefix(stage.to_string()));
         bar.enable_steady_tick(std::time::Duration::from_millis(120));
         self.running.insert(stage.clone(), Bar { bar, activity: String::new(), unit: "", score: String::new() });
@@ -103,11 +101,8 @@ impl Reporter for Bars {
                 self.say(&format!("{stage}  running: {}", write_changes(changes)));
                 self.begin(stage);
             }
-            RunEvent::StageFetching { stage, .. } => self.begin(stage),
             RunEvent::StageFinished(result) | RunEvent::StageReused(result) => self.end(&result.stage),
-            RunEvent::StageNotRun { stage, .. } | RunEvent::StageFailed { stage, .. } | RunEvent::StageSuperseded { stage, .. } => {
-                self.end(stage)
-            }
+            RunEvent::StageFailed { stage, .. } | RunEvent::StageSuperseded { stage, .. } => self.end(stage),
             _ => {}
         }
         if let Some(line) = phrase::ending(event) {

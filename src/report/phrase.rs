@@ -1,7 +1,7 @@
 //! Numbers, times and events as people read them.
 
 use crate::compare::Nature;
-use crate::event::{EpochMetrics, FromRemote, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageResult};
+use crate::event::{EpochMetrics, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageResult};
 use crate::record::StageState;
 
 /// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -69,15 +69,6 @@ pub(super) fn metric(name: &str, value: f64) -> String {
     }
 }
 
-/// That a result was there already, or elsewhere.
-pub(super) fn reused(from_remote: Option<FromRemote>) -> String {
-    match from_remote {
-        None => "reused".to_owned(),
-        Some(FromRemote { bytes: 0, .. }) => "reused from the remote".to_owned(),
-        Some(FromRemote { bytes: size, .. }) => format!("reused from the remote ({})", bytes(size)),
-    }
-}
-
 /// What became of a stage.
 pub(super) fn state(state: StageState) -> &'static str {
     match state {
@@ -105,9 +96,7 @@ pub(super) fn epoch(metrics: &EpochMetrics) -> String {
 /// The line with which a stage or a run ends, or that is told between runs; `None` for other events.
 pub(super) fn ending(event: &RunEvent) -> Option<String> {
     Some(match event {
-        RunEvent::StageReused(result) => format!("{}  {}{}", result.stage, reused(result.from_remote), metrics(result)),
-        RunEvent::StageFetching { stage, bytes: size, .. } => format!("{stage}  taking {} from the remote cache", bytes(*size)),
-        RunEvent::RemoteFailed { problem } => format!("warning: {problem}; going on without it"),
+        RunEvent::StageReused(result) => format!("{}  reused{}", result.stage, metrics(result)),
         RunEvent::StageFinished(result) => {
             let rows = rows_reused(result.output.rows).map(|rows| format!(", {rows}")).unwrap_or_default();
             format!("{}  done in {}{rows}{}", result.stage, seconds(result.seconds), metrics(result))

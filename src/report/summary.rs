@@ -38,12 +38,9 @@ fn every_metric(record: &RunRecord) -> impl Iterator<Item = (&StageRecord, &Metr
 }
 
 fn state_words(stage: &StageRecord) -> String {
-    let state = match stage.state {
-        StageState::Reused => phrase::reused(stage.from_remote),
-        state => phrase::state(state).to_owned(),
-    };
+    let state = phrase::state(stage.state);
     let state = match stage.output.skipped.len() {
-        0 => state,
+        0 => state.to_owned(),
         1 => format!("{state}, 1 unreadable image left out"),
         skipped => format!("{state}, {skipped} unreadable images left out"),
     };

@@ -29,7 +29,6 @@ mod profiles;
 #[cfg(feature = "torch")]
 mod python;
 mod readme;
-mod remote;
 mod report;
 mod runs;
 mod selecting;

@@ -102,7 +102,8 @@ impl Holders {
                 () => by_age(too_old(last_use)),
             };
             claims.add(&record, (hold, last_use));
-            let objects = record.objects().map(|(digest, _)| digest).collect();
+            let objects =
+                record.outputs.values().map(|file| file.digest).chain(record.listings).chain(record.row_sources.into_values()).collect();
             all.push(Holder { file, kind: Kind::Action, objects, last_use, hold });
         }
         for file in checkpoints {

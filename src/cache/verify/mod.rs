@@ -133,8 +133,6 @@ pub enum Fate {
     Found,
     /// Nothing names it any more, and what was damaged is gone.
     Repaired,
-    /// What was damaged or missing is there again, from the remote cache.
-    Healed,
     /// A run is using it.
     InUse,
 }
@@ -145,31 +143,21 @@ impl Alone<'_> {
         Inspection::new(self.cache(), objects)?.finish()
     }
 
-    /// Takes away what cannot be used and was not healed, so that the next run makes it again.
+    /// Takes away what cannot be used, so that the next run makes it again.
     pub fn repair(&self, verification: &mut Verification) -> Result<(), CacheError> {
         repair::repair(self.cache(), &mut verification.problems)
     }
 }
 
 impl Verification {
-    /// Whether something is wrong that was neither repaired nor healed.
+    /// Whether something is wrong that was not repaired.
     pub fn is_damaged(&self) -> bool {
-        self.problems.iter().any(|problem| matches!(problem.fate, Fate::Found | Fate::InUse))
-    }
-
-    /// Takes in what was found after a healing: of what is no longer found the problem is healed.
-    pub fn after_healing(self, mut found: Verification) -> Verification {
-        let is_gone = |problem: &Problem| found.problems.iter().all(|other| other.file != problem.file);
-        let (healed, _): (Vec<Problem>, Vec<Problem>) = self.problems.into_iter().partition(is_gone);
-        found.problems.extend(healed.into_iter().map(|problem| Problem { fate: Fate::Healed, ..problem }));
-        found.problems.sort_by(|a, b| a.file.cmp(&b.file));
-        found
+        self.problems.iter().any(|problem| problem.fate != Fate::Repaired)
     }
 
     /// The results whose files are lost, which run again when they are wanted.
     pub fn lost_results(&self) -> BTreeSet<&Concern> {
-        let problems = self.problems.iter().filter(|problem| problem.fate != Fate::Healed);
-        let concerns = problems.flat_map(|problem| &problem.concerns);
+        let concerns = self.problems.iter().flat_map(|problem| &problem.concerns);
         concerns.filter(|concern| matches!(concern.part, Part::Result | Part::Output { .. })).collect()
     }
 }

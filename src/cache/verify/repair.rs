@@ -11,7 +11,7 @@ use crate::key::{ActionKey, Digest};
 pub(super) fn repair(cache: &Cache, problems: &mut [Problem]) -> Result<(), CacheError> {
     let pins = cache.pins()?;
     let mut gone = Vec::new();
-    for problem in problems.iter_mut().filter(|problem| problem.fate != Fate::Healed) {
+    for problem in problems.iter_mut() {
         if is_in_use(problem, &pins) {
             problem.fate = Fate::InUse;
             continue;

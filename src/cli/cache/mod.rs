@@ -1,9 +1,6 @@
-//! `packtrain cache`: what the state folder holds, whether it is sound, making room, and sharing it by way of a remote cache.
+//! `packtrain cache`: what the state folder holds, whether it is sound, and making room.
 
 mod gc;
-mod pull;
-mod push;
-mod rerun;
 mod size;
 mod status;
 mod verify;
@@ -18,7 +15,7 @@ use crate::cli::{ExitCode, Global};
 use crate::record::Runs;
 use crate::report::{self, Table};
 
-/// See what the cache of the project holds, check it, make room in it, and share it
+/// See what the cache of the project holds, check it, and make room in it
 #[derive(Debug, Args)]
 pub(super) struct CacheArgs {
     #[command(subcommand)]
@@ -30,8 +27,6 @@ enum CacheCommand {
     Status(status::CacheStatusArgs),
     Gc(gc::GcArgs),
     Verify(verify::VerifyArgs),
-    Push(push::PushArgs),
-    Pull(pull::PullArgs),
 }
 
 pub(super) fn run(args: &CacheArgs, global: &Global) -> Result<ExitCode, CommandError> {
@@ -39,8 +34,6 @@ pub(super) fn run(args: &CacheArgs, global: &Global) -> Result<ExitCode, Command
         CacheCommand::Status(args) => status::run(args, global),
         CacheCommand::Gc(args) => gc::run(args, global),
         CacheCommand::Verify(args) => verify::run(args, global),
-        CacheCommand::Push(args) => push::run(args, global),
-        CacheCommand::Pull(args) => pull::run(args, global),
     }
 }
 

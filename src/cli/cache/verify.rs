@@ -6,13 +6,10 @@ use std::io::{self, Write};
 use clap::Args;
 use serde_json::json;
 
-use crate::cache::{Cache, Checked, Concern, Damage, Fate, ObjectsRead, Part, Problem, Sample, Verification};
-use crate::cli::cache::rerun;
+use crate::cache::{Cache, Checked, Concern, Damage, Fate, Part, Problem, Sample, Verification};
 use crate::cli::error::CommandError;
-use crate::cli::run::stop_by_signal;
 use crate::cli::{ExitCode, Global, project};
-use crate::exec::Stop;
-use crate::remote::{Remote, RemoteError, Watch};
+use crate::record::Runs;
 use crate::report::{self, ReadingBar};
 
 /// Read all that the cache holds and say what is damaged or missing, and which results that concerns
@@ -20,12 +17,9 @@ use crate::report::{self, ReadingBar};
 /// Exits with 4 if something is damaged and stays so. Runs may go on meanwhile.
 #[derive(Debug, Args)]
 pub(super) struct VerifyArgs {
-    /// Take what is damaged or missing from the remote cache, if that has it; remove the rest, so that the next run makes it again
+    /// Remove what is damaged and records that cannot be used, so that the next run makes them again
     #[arg(long)]
     repair: bool,
-    /// As `--repair`, and run the stages again whose results are lost, of the latest runs and of those with a name
-    #[arg(long)]
-    rerun: bool,
     /// Read only so much of the objects, chosen anew each time: 10%
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     sample: Option<Sample>,
@@ -42,82 +36,45 @@ pub(super) fn run(args: &VerifyArgs, global: &Global) -> Result<ExitCode, Comman
     let bar = ReadingBar::new("reading objects");
     let objects = cache.read_objects(args.sample.unwrap_or(Sample(1.0)), &|bytes, total| bar.advance(bytes, total))?;
     drop(bar);
-    let mut verification = cache.alone()?.verify(&objects)?;
-    let stop = if args.repairs() { Some(stop_by_signal()?) } else { None };
-    if let Some(stop) = stop.as_deref() {
-        verification = repair(verification, &objects, &cache, (project::current_remote(global)?, stop))?;
+    let alone = cache.alone()?;
+    let mut verification = alone.verify(&objects)?;
+    if args.repair {
+        alone.repair(&mut verification)?;
     }
-    let lost = args.make_again(&verification, &cache, (global, stop.as_deref().filter(|_| args.rerun)))?;
+    drop(alone);
+    let commands = commands(&verification, &cache)?;
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", json!({ "found": verification, "made-again": lost.made_again, "commands": lost.commands }))?;
+        writeln!(out, "{:#}", json!({ "found": verification, "commands": commands }))?;
     } else {
-        tell(args, &verification, &lost, &mut out)?;
+        tell(args, &verification, &commands, &mut out)?;
     }
-    Ok(match () {
-        () if verification.is_damaged() => ExitCode::Storage,
-        () if args.rerun && !lost.commands.is_empty() => ExitCode::StageFailed,
-        () => ExitCode::Success,
-    })
+    Ok(if verification.is_damaged() { ExitCode::Storage } else { ExitCode::Success })
 }
 
-impl VerifyArgs {
-    fn repairs(&self) -> bool {
-        self.repair || self.rerun
-    }
-
-    /// Runs again what is to be and tells of each that it is whole; gives the command lines that make the others again.
-    fn make_again(
-        &self,
-        verification: &Verification,
-        cache: &Cache,
-        (global, stop): (&Global, Option<&Stop>),
-    ) -> Result<Lost, CommandError> {
-        let mut lost = Lost::default();
-        for maker in rerun::makers(verification, cache)? {
-            if let Some(stop) = stop {
-                maker.rerun(cache, global, stop)?;
-            }
-            if stop.is_some() && maker.is_whole(cache)? {
-                lost.made_again.push(maker.subject());
-            } else {
-                lost.commands.extend(maker.command());
-            }
+/// The command lines that make again what is lost of the latest results and of those of runs with a name: of each the last run that
+/// gave or used it.
+fn commands(verification: &Verification, cache: &Cache) -> Result<BTreeSet<String>, CommandError> {
+    let runs = Runs::read(&cache.runs())?;
+    let named = runs.named_uses();
+    let is_wanted = |concern: &&Concern| concern.is_latest || concern.key.is_some_and(|key| named.contains(&key));
+    let mut wanted: BTreeSet<_> = verification.lost_results().into_iter().filter(is_wanted).filter_map(|concern| concern.key).collect();
+    let mut commands = BTreeSet::new();
+    for head in runs.heads() {
+        if wanted.is_empty() {
+            break;
         }
-        Ok(lost)
-    }
-}
-
-/// First takes from the remote what that has, then takes away the rest.
-fn repair(
-    found: Verification,
-    objects: &ObjectsRead,
-    cache: &Cache,
-    (remote, stop): (Option<Remote>, &Stop),
-) -> Result<Verification, CommandError> {
-    if let Some(remote) = remote.filter(|_| !found.problems.is_empty()) {
-        let watch = Watch { cancelled: stop.cancelled(), progress: &|_| {} };
-        match remote.heal(&found.problems, cache, &watch) {
-            Err(error @ RemoteError::Failed { .. }) => writeln!(io::stderr(), "warning: {error}; repairing without it")?,
-            healed => healed?,
+        // A record that cannot be read tells of no command.
+        let Ok(record) = runs.record(head) else { continue };
+        let used: Vec<_> = record.stages.iter().filter_map(|stage| stage.key).filter(|key| wanted.remove(key)).collect();
+        if !used.is_empty() {
+            commands.extend(report::command_line(&record.provenance.command));
         }
     }
-    let alone = cache.alone()?;
-    let mut verification = found.after_healing(alone.verify(objects)?);
-    alone.repair(&mut verification)?;
-    cache.memo().save()?;
-    Ok(verification)
+    Ok(commands)
 }
 
-/// What became of lost results.
-#[derive(Default)]
-struct Lost {
-    made_again: Vec<String>,
-    /// That make the others again.
-    commands: BTreeSet<String>,
-}
-
-fn tell(args: &VerifyArgs, verification: &Verification, lost: &Lost, out: &mut dyn Write) -> io::Result<()> {
+fn tell(args: &VerifyArgs, verification: &Verification, commands: &BTreeSet<String>, out: &mut dyn Write) -> io::Result<()> {
     let Verification { checked: Checked { objects, bytes, objects_left_out, records }, problems } = verification;
     for problem in problems {
         writeln!(out, "{}", line(problem))?;
@@ -131,22 +88,17 @@ fn tell(args: &VerifyArgs, verification: &Verification, lost: &Lost, out: &mut d
     if problems.iter().any(|problem| problem.fate == Fate::InUse) {
         writeln!(out, "a run is using some of it, which stays: repair it when the run has ended, and make anew what it gave")?;
     }
-    if !problems.is_empty() && !args.repairs() {
-        writeln!(
-            out,
-            "`packtrain cache verify --repair` takes from the remote cache what that has and removes the rest; what is wanted of it is made \
-             again by the next run, or at once with `--rerun`"
-        )?;
+    if !problems.is_empty() && !args.repair {
+        writeln!(out, "`packtrain cache verify --repair` removes what cannot be used; what is wanted of it is made again by the next run")?;
     }
     if problems.iter().any(|problem| problem.what == Damage::DamagedRun) {
-        let lost = if args.repairs() { "is gone from the history" } else { "goes from the history with `--repair`" };
+        let lost = if args.repair { "is gone from the history" } else { "goes from the history with `--repair`" };
         writeln!(out, "a run whose record is damaged {lost}: nothing can make the record again; the results stay")?;
     }
-    lost.made_again.iter().try_for_each(|subject| writeln!(out, "made again: {subject}"))?;
-    if !lost.commands.is_empty() {
+    if !commands.is_empty() {
         writeln!(out, "lost results are made again by")?;
     }
-    lost.commands.iter().try_for_each(|command| writeln!(out, "  {command}"))
+    commands.iter().try_for_each(|command| writeln!(out, "  {command}"))
 }
 
 fn line(problem: &Problem) -> String {
@@ -162,7 +114,6 @@ fn line(problem: &Problem) -> String {
     text.push_str(match fate {
         Fate::Found => "",
         Fate::Repaired => "; removed",
-        Fate::Healed => "; taken from the remote cache",
         Fate::InUse => "; in use",
     });
     text

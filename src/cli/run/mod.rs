@@ -14,7 +14,6 @@ use crate::cli::error::CommandError;
 use crate::cli::lock::LockedArgs;
 use crate::cli::name::LabelArgs;
 use crate::cli::project::{Loaded, ManifestArgs, SelectionArgs};
-use crate::cli::remote::AskRemoteArgs;
 use crate::cli::{ExitCode, Global, completions, plan, provenance};
 use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions, Stop};
@@ -59,10 +58,10 @@ pub(super) struct RunArgs {
 }
 
 /// A run that is ready to begin.
-pub(super) struct Prepared {
-    pub(super) loaded: Loaded,
-    pub(super) cache: Cache,
-    pub(super) options: RunOptions,
+struct Prepared {
+    loaded: Loaded,
+    cache: Cache,
+    options: RunOptions,
 }
 
 pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandError> {
@@ -74,8 +73,7 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     let plans = args.selection.plans(&prepared.loaded)?;
     args.labels.check(&prepared.cache)?;
     if args.dry_run {
-        let forecasts = AskRemoteArgs::default().forecast(&plans, &prepared.cache, prepared.options.remote.as_deref())?;
-        return plan::print(&forecasts, args.json);
+        return plan::print(&plans, &prepared.cache, args.json);
     }
     let stop = stop_by_signal()?;
     let mut reporter = args.reporter();
@@ -103,33 +101,22 @@ impl RunArgs {
             force: self.force.iter().cloned().collect(),
             keep_going: self.keep_going,
             jobs: self.jobs.or(profile.and_then(|profile| profile.jobs)).map(NonZero::get),
-            remote: loaded.remote(global)?.map(Arc::new),
-            ..RunOptions::default()
+            locked: None,
         };
         Ok(Prepared { cache: loaded.cache()?, loaded, options })
     }
 
     fn reporter(&self) -> Box<dyn Reporter + Send> {
-        reporter(self.json)
-    }
-}
-
-/// Shows a run as lines of JSON, as bars or as plain lines.
-pub(super) fn reporter(json: bool) -> Box<dyn Reporter + Send> {
-    match () {
-        () if json => Box::new(JsonLines::new(io::stdout())),
-        () if io::stderr().is_terminal() => Box::new(Bars::new()),
-        () => Box::new(Lines::new(io::stderr())),
+        match () {
+            () if self.json => Box::new(JsonLines::new(io::stdout())),
+            () if io::stderr().is_terminal() => Box::new(Bars::new()),
+            () => Box::new(Lines::new(io::stderr())),
+        }
     }
 }
 
 /// Runs the plans; gives the record, which is not kept yet.
-pub(super) fn execute(
-    prepared: &Prepared,
-    plans: &[Plan<'_>],
-    command: &[String],
-    outside: &mut Outside<'_>,
-) -> Result<RunRecord, CommandError> {
+fn execute(prepared: &Prepared, plans: &[Plan<'_>], command: &[String], outside: &mut Outside<'_>) -> Result<RunRecord, CommandError> {
     let Prepared { loaded: Loaded { family, project, .. }, cache, options } = prepared;
     let run = provenance::run_id();
     let mut record = RunRecord::new(run.clone(), provenance::of(family, command));

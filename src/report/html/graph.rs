@@ -93,7 +93,6 @@ pub(super) fn state(stage: &StageDossier) -> (&'static str, String) {
     match stage.record.state {
         StageState::Pending | StageState::NotRun => ("not-run", "not run".to_owned()),
         StageState::Running => ("running", "was running".to_owned()),
-        StageState::Reused if stage.record.from_remote.is_some() => ("reused", "↺ from the remote".to_owned()),
         StageState::Reused => ("reused", "↺ reused".to_owned()),
         StageState::Finished => ("ran", format!("✓ ran in {}", seconds(stage.record.seconds))),
         StageState::Unpublished => ("ran", "ran, not cached".to_owned()),

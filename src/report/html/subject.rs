@@ -113,13 +113,11 @@ impl<'a> Subject<'a> {
                 && stage.missing.is_empty()
                 && stage.record.output.skipped.is_empty()
         };
-        let warnings = &self.dossier.record.warnings;
         html! {
-            @if !warnings.is_empty() || !stages.iter().all(is_empty) {
+            @if !stages.iter().all(is_empty) {
                 div.troubles role="note" {
                     h3 { "To know" }
                     ul {
-                        @for warning in warnings { li { (warning) } }
                         @for stage in stages {
                             @let name = &stage.record.stage.stage;
                             @if let Some(error) = &stage.record.error { li.error { strong { (name) " failed: " } (error) } }

@@ -26,6 +26,11 @@ impl Cache {
         RowSources::parse(self.remembered(content)?.as_bytes())
     }
 
+    /// Whether something is known of a file whose content has this digest, and its seal is whole.
+    pub(super) fn is_listed(&self, content: &Digest) -> bool {
+        self.remembered(content).is_some()
+    }
+
     /// Remembers digests of packed images.
     pub fn remember_packed_rows(&self, content: &Digest, rows: &RowSources) -> Result<(), CacheError> {
         self.remember(content, &rows.to_text())

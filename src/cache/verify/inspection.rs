@@ -137,7 +137,7 @@ impl<'a> Inspection<'a> {
             let path = entry.map_err(CacheError::io(&folder))?.path();
             let Some(content) = named::<Digest>(&path) else { continue };
             self.checked.records += 1;
-            if self.cache.packed_listing(&content).is_none() {
+            if !self.cache.is_listed(&content) {
                 self.add(&path, Damage::DamagedListing, None);
             }
         }

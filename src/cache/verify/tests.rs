@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::cache::fixture::Fixture;
 use crate::cache::{ActionRecord, Pins};
+use crate::key::Listing;
+use crate::stage::RowSources;
 
 impl Fixture {
     fn damage(&self, object: Digest) {
@@ -50,6 +52,20 @@ fn what_a_run_that_is_away_comes_back_to_is_left_and_told() {
     assert_eq!([&used, &unused].map(|record| fixture.knows(record)), [true, false]);
     assert!(!fixture.verify(true).is_damaged());
     assert!(!fixture.knows(&used) && fixture.verify(false).problems.is_empty());
+}
+
+#[test]
+fn what_is_remembered_of_archives_and_of_packed_images_is_sound_until_it_is_changed() {
+    let fixture = Fixture::new();
+    let [archive, packed] = ["archive", "packed images"].map(|name| Digest::of_bytes(name.as_bytes()));
+    fixture.cache.remember_packed_listing(&archive, &Listing::new(Vec::new())).unwrap();
+    fixture.cache.remember_packed_rows(&packed, &RowSources(vec![archive])).unwrap();
+    let sound = fixture.verify(false);
+    assert_eq!((sound.problems.len(), sound.checked.records), (0, 2));
+    let path = fixture.folder.path().join("listings").join(packed.to_string());
+    fs::write(&path, fs::read_to_string(&path).unwrap().to_uppercase()).unwrap();
+    assert_eq!(fixture.verify(true).problems.len(), 1);
+    assert!(!fixture.verify(false).is_damaged() && !path.exists());
 }
 
 #[test]

@@ -174,7 +174,7 @@ fn words(what: Damage) -> &'static str {
         Damage::MissingObject { .. } => "missing object",
         Damage::DamagedResult { .. } => "damaged record",
         Damage::DamagedCheckpoint { .. } => "damaged record of a checkpoint",
-        Damage::DamagedListing => "damaged listing of an archive",
+        Damage::DamagedListing => "damaged listing of an archive, or of packed images",
         Damage::DamagedHeads => "damaged list of latest results",
         Damage::DamagedMemo => "damaged memo of digests",
         Damage::DamagedRun => "damaged record of a run",

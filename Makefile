@@ -26,7 +26,7 @@ demo: build ## generate pictures, train on them, evaluate: under three minutes a
 test: setup ## run every test
 	cargo test
 
-test-browser: setup ## look at the reports in a headless Chromium, which is fetched into .deps/ if there is none
+test-browser: setup ## look at reports and at a live run in a headless Chromium, which is fetched into .deps/ if there is none
 	PACKTRAIN_CHROMIUM=$$(scripts/browser.sh) && export PACKTRAIN_CHROMIUM && cargo test --test e2e browser -- --ignored
 
 test-python: setup ## read what packtrain writes with TensorBoard and PyTorch, which are fetched into .deps/

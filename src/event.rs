@@ -25,6 +25,8 @@ pub enum StageEvent {
         /// What is counted.
         unit: Unit,
     },
+    /// An epoch of training begins.
+    EpochStarted(EpochStart),
     /// Means over the images of the epoch so far, told about once a second.
     EpochSoFar { loss: f64, accuracy: f64 },
     /// An epoch of training is over.
@@ -47,6 +49,19 @@ pub enum Unit {
     Rows,
     Fits,
     Bytes,
+}
+
+/// What is known of an epoch of training before it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct EpochStart {
+    /// Counted from 1.
+    #[schemars(range(min = 1))]
+    pub epoch: u32,
+    /// Of how many.
+    pub epochs: u32,
+    /// The rate in force during the epoch.
+    pub learning_rate: f64,
 }
 
 /// The state of training at the end of an epoch. Losses are means per image; accuracies are fractions.

@@ -28,6 +28,7 @@
 //! | [`lockfile`] | what stages take and give, pinned in a text beside the manifest |
 //! | [`watch`] | what runs read from outside, and when it changes |
 //! | [`exec`] | running the plan |
+//! | [`ui`] | runs in a browser, live while they go on |
 //! | [`predict`] | what a model says of images of which nobody knows the class |
 //! | [`cli`] | the commands |
 //!
@@ -44,6 +45,7 @@
 //! | `.packtrain/listings/<digest>` | [`cache::Cache`]: what is in an archive, or in packed images |
 //! | `.packtrain/runs/<id>.json` | [`record::RunRecord`] |
 //! | `packtrain-1/…` of a remote cache | [`remote::Remote`] |
+//! | `.packtrain/runs/<id>.events` | [`record::EventLog`]: of a run that goes on, or was cut off |
 //! | `<pipeline>.zip` | [`bundle::Bundle`] |
 //! | `<folder>/<run>/[<variant>/]<stage>/events.out.tfevents.…` | [`tensorboard::write`] |
 //! | `.packtrain/heads/<pipeline>[/<variant>].json` | [`cache::Cache`] |
@@ -88,6 +90,8 @@ pub mod watch;
 pub mod report;
 
 pub mod exec;
+
+pub mod ui;
 
 pub mod predict;
 

@@ -21,6 +21,7 @@ use crate::record::{Label, ReferenceError};
 use crate::remote::{LocationError, RemoteError};
 use crate::stage::StageError;
 use crate::tensorboard::TensorboardError;
+use crate::ui::UiError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -63,6 +64,8 @@ pub(super) enum CommandError {
     Reference(#[from] ReferenceError),
     #[error("the name `{name}` belongs to the run {run} of {pipeline}")]
     NameTaken { name: Label, run: String, pipeline: String },
+    #[error("the run {run} of {pipeline} goes on; it can be given names and tags when it is over")]
+    StillRunning { run: String, pipeline: String },
     #[error("there is no run of `{named}`{}", meant.as_ref().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default())]
     UnknownPipeline { named: String, meant: Option<String> },
     #[error(transparent)]
@@ -83,6 +86,8 @@ pub(super) enum CommandError {
     Artifact(#[from] ArtifactError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Ui(#[from] UiError),
     #[error(transparent)]
     Predict(#[from] PredictError),
     #[error(transparent)]
@@ -137,6 +142,7 @@ impl CommandError {
                 Some("a run is an id or the beginning of one, a name, `last` or `last~1`; `packtrain history` lists the runs")
             }
             CommandError::NameTaken { .. } => Some("choose another name, or take it away from that run with `packtrain name RUN --remove`"),
+            CommandError::StillRunning { .. } => Some("`packtrain run MANIFEST --name NAME --tag TAG` gives them when the run begins"),
             CommandError::Lock(LockError::Missing { .. } | LockError::Malformed { .. }) => {
                 Some("`packtrain run MANIFEST`, then `packtrain lock MANIFEST` writes one of what is there")
             }
@@ -150,6 +156,7 @@ impl CommandError {
             CommandError::Bundle(BundleError::NoManifest { .. }) => Some("run its manifest again: what is up to date is reused"),
             CommandError::Bundle(BundleError::Refused { .. }) => Some("nothing of it was taken; get it again from where it comes from"),
             CommandError::Bundle(BundleError::ManifestThere { .. }) => Some("name another folder after the bundle's file"),
+            CommandError::Ui(UiError::Listen { .. }) => Some("without `--port`, packtrain takes one that is free"),
             CommandError::Worker(WorkerError::Start { .. }) => Some("`make build` builds both programs"),
             _ => None,
         }
@@ -173,6 +180,7 @@ impl CommandError {
             | CommandError::New(_)
             | CommandError::Reference(_)
             | CommandError::NameTaken { .. }
+            | CommandError::StillRunning { .. }
             | CommandError::Column(_)
             | CommandError::NoEqualEpoch
             | CommandError::FirstRun { .. }
@@ -190,6 +198,7 @@ impl CommandError {
             | CommandError::Bundle(_)
             | CommandError::Artifact(_)
             | CommandError::Tensorboard(_)
+            | CommandError::Ui(_)
             | CommandError::Output(_)
             | CommandError::Signal(_) => ExitCode::Storage,
             CommandError::Check { source, .. } if source.is_interruption() => ExitCode::Interrupted,

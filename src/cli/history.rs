@@ -1,5 +1,6 @@
 //! `packtrain history`.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -34,11 +35,13 @@ pub(super) struct HistoryArgs {
 
 pub(super) fn run(args: &HistoryArgs, global: &Global) -> Result<ExitCode, CommandError> {
     let scope = args.of.as_ref().map_or_else(|| Scope::here(global), |of| Scope::of(of, global))?;
-    let heads: Vec<&RunHead> = scope.heads().filter(|head| args.wants(head)).collect();
+    let heads: Vec<&RunHead> = scope.running().chain(scope.heads()).filter(|head| args.wants(head)).collect();
+    let running: BTreeSet<&str> = scope.running().map(|head| head.id.as_str()).collect();
     let records = scope.records(heads.iter().take(args.limit).copied())?;
+    let records: Vec<(bool, RunRecord)> = records.into_iter().map(|record| (running.contains(record.id.as_str()), record)).collect();
     let mut out = io::stdout().lock();
     if args.json {
-        writeln!(out, "{:#}", Value::from(records.iter().map(told).collect::<Vec<_>>()))?;
+        writeln!(out, "{:#}", Value::from(records.iter().map(|(is_running, record)| told(*is_running, record)).collect::<Vec<_>>()))?;
     } else if records.is_empty() {
         writeln!(out, "no runs")?;
     } else {
@@ -57,7 +60,7 @@ impl HistoryArgs {
     }
 }
 
-fn told(record: &RunRecord) -> Value {
+fn told(is_running: bool, record: &RunRecord) -> Value {
     let RunRecord { id, name, tags, provenance, outcome, seconds, stages, .. } = record;
     let metrics = stages.iter().flat_map(|stage| {
         stage.metrics.iter().map(|metric| {
@@ -75,6 +78,7 @@ fn told(record: &RunRecord) -> Value {
         "manifest": provenance.manifest,
         "started": provenance.started,
         "outcome": outcome,
+        "running": is_running,
         "seconds": seconds,
         "stages": record.tally(),
         "metrics": metrics.collect::<Vec<_>>(),

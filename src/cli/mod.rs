@@ -30,6 +30,7 @@ mod scope;
 mod show;
 mod status;
 mod tensorboard;
+mod ui;
 mod validate;
 mod version;
 
@@ -84,6 +85,7 @@ enum Command {
     Validate(validate::ValidateArgs),
     Graph(graph::GraphArgs),
     Report(report::ReportArgs),
+    Ui(ui::UiArgs),
     Schema(schema::SchemaArgs),
     History(history::HistoryArgs),
     Metrics(metrics::MetricsArgs),
@@ -142,6 +144,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CommandError> {
         Some(Command::Validate(args)) => validate::run(&args, global),
         Some(Command::Graph(args)) => graph::run(&args, global),
         Some(Command::Report(args)) => report::run(&args, global),
+        Some(Command::Ui(args)) => ui::run(&args, global),
         Some(Command::Schema(args)) => schema::run(&args),
         Some(Command::History(args)) => history::run(&args, global),
         Some(Command::Metrics(args)) => metrics::run(&args, global),

@@ -109,7 +109,11 @@ fn change(
     let cache = project::current_cache(global)?;
     let _alone = cache.alone()?;
     let runs = Runs::read(&cache.runs())?;
-    let mut record = runs.record(runs.find(reference, None)?)?;
+    let head = runs.find(reference, None)?;
+    if head.is_running {
+        return Err(CommandError::StillRunning { run: head.id.clone(), pipeline: head.pipeline.clone() });
+    }
+    let mut record = runs.record(head)?;
     change(&mut record, &runs)?;
     record.write(&cache.runs())?;
     Ok(record)

@@ -31,7 +31,7 @@ impl Scope {
             return Scope::of_manifest(Path::new(named), global);
         }
         let scope = Scope::here(global)?;
-        let pipelines = || scope.runs.heads().iter().map(|head| head.pipeline.as_str());
+        let pipelines = || scope.runs.heads().iter().chain(scope.runs.running()).map(|head| head.pipeline.as_str());
         if pipelines().any(|pipeline| pipeline == named) {
             return Ok(Scope { pipeline: Some(named.to_owned()), ..scope });
         }
@@ -47,14 +47,23 @@ impl Scope {
         let cache = project::cache_of(path.parent().unwrap_or(&current), &current, global)?;
         let runs = Runs::read(&cache.runs())?;
         // What a name with parameters becomes is only known from a run.
-        let recorded = runs.heads().iter().find(|head| head.manifest == path).filter(|_| outline.name.contains("${"));
+        let recorded = runs.heads().iter().chain(runs.running()).find(|head| head.manifest == path).filter(|_| outline.name.contains("${"));
         let pipeline = recorded.map_or(outline.name, |head| head.pipeline.clone());
         Ok(Scope { runs, cache, pipeline: Some(pipeline) })
     }
 
-    /// The runs of interest, the latest first.
+    /// The runs of interest that are over, the latest first.
     pub(super) fn heads(&self) -> impl Iterator<Item = &RunHead> {
-        self.runs.heads().iter().filter(|head| self.pipeline.as_ref().is_none_or(|pipeline| head.pipeline == *pipeline))
+        self.runs.heads().iter().filter(|head| self.is_about(head))
+    }
+
+    /// Those of interest that go on, the latest first.
+    pub(super) fn running(&self) -> impl Iterator<Item = &RunHead> {
+        self.runs.running().iter().filter(|head| self.is_about(head))
+    }
+
+    fn is_about(&self, head: &RunHead) -> bool {
+        self.pipeline.as_ref().is_none_or(|pipeline| head.pipeline == *pipeline)
     }
 
     /// The records of runs. One that is damaged is told and passed over.

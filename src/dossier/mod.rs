@@ -18,6 +18,7 @@ pub use seen::{AugmentedImage, SampleImage};
 pub use thumbnail::Thumbnail;
 
 use crate::cache::{ActionRecord, Cache, CacheError, ObjectState};
+use crate::compare::{self, Row};
 use crate::key::{ActionKey, Digest, VariantName};
 use crate::record::{RunRecord, StageRecord, VariantParams};
 
@@ -35,6 +36,8 @@ pub struct Chapter {
     /// `None` for a run without variants.
     pub variant: Option<VariantParams>,
     pub stages: Vec<StageDossier>,
+    /// Beside those of other chapters, what is to be compared.
+    pub row: Row,
 }
 
 /// A stage of a run with what is kept of its result.
@@ -105,11 +108,15 @@ struct Actions<'a> {
 pub fn gather(records: Vec<RunRecord>, cache: &Cache) -> Result<Vec<Dossier>, CacheError> {
     let variants: usize = records.iter().map(|record| record.provenance.variants.len().max(1)).sum();
     let limits = Limits::for_variants(variants);
-    records.into_iter().map(|record| Dossier::of(record, cache, limits)).collect()
+    let mut rows: Vec<Row> = records.iter().flat_map(compare::rows).collect();
+    compare::add_stage_params(&mut rows, cache)?;
+    let mut rows = rows.into_iter();
+    records.into_iter().map(|record| Dossier::of(record, &mut rows, cache, limits)).collect()
 }
 
 impl Dossier {
-    fn of(record: RunRecord, cache: &Cache, limits: Limits) -> Result<Dossier, CacheError> {
+    /// `rows` has the next row of each chapter.
+    fn of(record: RunRecord, rows: &mut impl Iterator<Item = Row>, cache: &Cache, limits: Limits) -> Result<Dossier, CacheError> {
         let keys: BTreeSet<ActionKey> = record.stages.iter().filter_map(|stage| stage.key).collect();
         let mut actions = Actions { cache, by_key: BTreeMap::new() };
         for key in keys {
@@ -121,13 +128,25 @@ impl Dossier {
         };
         let mut shown = BTreeMap::new();
         let mut chapters = Vec::new();
-        for variant in variants {
+        for (variant, row) in variants.into_iter().zip(rows) {
             let name = variant.as_ref().map(|variant| &variant.variant);
             let stages = record.stages.iter().filter(|stage| stage.stage.variant.as_ref() == name);
             let stages = stages.map(|stage| actions.stage(stage, limits, &mut shown)).collect::<Result<_, _>>()?;
-            chapters.push(Chapter { variant, stages });
+            chapters.push(Chapter { variant, stages, row });
         }
         Ok(Dossier { record, chapters })
+    }
+}
+
+impl Dossier {
+    /// Takes over what has become known of the run since its results were gathered; what stages gave meanwhile is not looked for.
+    pub fn update(&mut self, record: &RunRecord) {
+        self.record.clone_from(record);
+        for stage in self.chapters.iter_mut().flat_map(|chapter| &mut chapter.stages) {
+            if let Some(own) = record.stages.iter().find(|own| own.stage == stage.record.stage) {
+                stage.record.clone_from(own);
+            }
+        }
     }
 }
 

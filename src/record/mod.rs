@@ -4,6 +4,7 @@
 
 mod environment;
 mod label;
+mod log;
 mod reference;
 mod runs;
 
@@ -22,6 +23,7 @@ use crate::key::{ActionKey, Change, StageId, StagePath, VariantName};
 
 pub use environment::RunEnvironment;
 pub use label::{Label, LabelError};
+pub use log::{EventLog, LogReader, LoggedEvent};
 pub use reference::{LAST, ReferenceError, RunReference};
 pub use runs::{RunHead, Runs};
 
@@ -239,12 +241,14 @@ impl RunRecord {
         tally
     }
 
-    /// Writes the record into the folder of run records.
+    /// Writes the record into the folder of run records, where it takes the place of the run's log.
     pub fn write(&self, folder: &Path) -> io::Result<PathBuf> {
         let path = folder.join(format!("{}.json", self.id));
         let temporary = path.with_extension("tmp");
         fs::write(&temporary, cache::sealed(&path, self)?)?;
         fs::rename(&temporary, &path)?;
+        // A log that stays does no harm: nobody reads it beside a record.
+        drop(fs::remove_file(path.with_extension(log::EVENTS)));
         Ok(path)
     }
 
@@ -293,6 +297,7 @@ impl StageRecord {
             StageEvent::Epoch(metrics) => self.epochs.push(metrics.clone()),
             StageEvent::Warning { message } => self.warnings.push(message.clone()),
             StageEvent::Progress { .. }
+            | StageEvent::EpochStarted(_)
             | StageEvent::EpochSoFar { .. }
             | StageEvent::Checkpoint { .. }
             | StageEvent::Metric { .. }

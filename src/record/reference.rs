@@ -37,7 +37,7 @@ pub enum ReferenceError {
 }
 
 impl Runs {
-    /// The run that is meant. `last` is the latest run of `pipeline`, or of all.
+    /// The run that is meant. `last` is the latest run of `pipeline`, or of all, that is over; one that goes on is meant by its id.
     pub fn find(&self, reference: &RunReference, pipeline: Option<&str>) -> Result<&RunHead, ReferenceError> {
         match reference {
             RunReference::Back(back) => self.back(*back, pipeline),
@@ -64,7 +64,8 @@ impl Runs {
     }
 
     fn with_id(&self, text: &str) -> Result<&RunHead, ReferenceError> {
-        let fitting: Vec<&RunHead> = self.heads().iter().filter(|head| !text.is_empty() && head.id.starts_with(text)).collect();
+        let fitting: Vec<&RunHead> =
+            self.heads().iter().chain(self.running()).filter(|head| !text.is_empty() && head.id.starts_with(text)).collect();
         match &fitting[..] {
             [single] => Ok(single),
             [] => {
@@ -123,6 +124,7 @@ mod tests {
             name: name.map(|name| name.parse().unwrap()),
             tags: BTreeSet::new(),
             outcome: None,
+            is_running: false,
             pipeline: pipeline.to_owned(),
             manifest: "m.yaml".into(),
             started: jiff::Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_hours(hour),

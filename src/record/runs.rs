@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::event::RunOutcome;
 use crate::key::ActionKey;
-use crate::record::{FORMAT, Label, RunRecord};
+use crate::record::{FORMAT, Label, LogReader, RunProvenance, RunRecord, log};
 
 /// The runs in a folder of records. Records that cannot be read are passed over.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,8 @@ pub struct Runs {
     folder: PathBuf,
     /// The latest first.
     heads: Vec<RunHead>,
+    /// Those that go on, the latest first.
+    running: Vec<RunHead>,
 }
 
 /// What tells a run from others; the rest of its record is not kept in memory.
@@ -26,7 +28,9 @@ pub struct RunHead {
     pub id: String,
     pub name: Option<Label>,
     pub tags: BTreeSet<Label>,
+    /// `None` for a run that goes on or was cut off.
     pub outcome: Option<RunOutcome>,
+    pub is_running: bool,
     pub pipeline: String,
     pub manifest: PathBuf,
     pub started: Timestamp,
@@ -60,24 +64,38 @@ impl Runs {
             entries => entries?.collect::<io::Result<Vec<_>>>()?,
         };
         let is_record = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "json");
-        let paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).filter(is_record).collect();
-        let heads = paths.into_par_iter().filter_map(|path| RunHead::read(&path)).collect();
+        let paths: Vec<PathBuf> = entries.into_iter().map(|entry| entry.path()).collect();
+        let logs: Vec<RunHead> = paths.iter().filter(|path| log::is_log(path)).filter_map(|path| RunHead::of_log(path)).collect();
+        let mut heads: Vec<RunHead> = paths.into_par_iter().filter(is_record).filter_map(|path| RunHead::read(&path)).collect();
+        // The record of a run that ended just now takes the place of its log.
+        let fresh: Vec<RunHead> = logs.into_iter().filter(|log| heads.iter().all(|head| head.id != log.id)).collect();
+        heads.extend(fresh);
         Ok(Runs { folder: folder.to_owned(), ..Runs::new(heads) })
     }
 
     pub(super) fn new(mut heads: Vec<RunHead>) -> Runs {
         heads.sort_by(|a, b| (b.started, &b.id).cmp(&(a.started, &a.id)));
-        Runs { folder: PathBuf::new(), heads }
+        let (running, heads) = heads.into_iter().partition(|head| head.is_running);
+        Runs { folder: PathBuf::new(), heads, running }
     }
 
-    /// The latest first.
+    /// Those that are over, the latest first.
     pub fn heads(&self) -> &[RunHead] {
         &self.heads
     }
 
-    /// The whole record of a run.
+    /// Those that go on, the latest first.
+    pub fn running(&self) -> &[RunHead] {
+        &self.running
+    }
+
+    /// The whole record of a run; of one that goes on or was cut off, as far as it came.
     pub fn record(&self, head: &RunHead) -> io::Result<RunRecord> {
-        RunRecord::read(&self.path(head))
+        let path = self.path(head);
+        match LogReader::open(&self.folder, &head.id)? {
+            Some(log) if !path.exists() => log.into_record(),
+            _ => RunRecord::read(&path),
+        }
     }
 
     fn path(&self, head: &RunHead) -> PathBuf {
@@ -101,7 +119,10 @@ impl Runs {
 
     /// Of damaged records too, as far as they can be read: what a named run used is not to be lost with a bit of its record.
     fn keys(&self, of: impl Fn(&RunHead) -> bool + Sync) -> Vec<(&RunHead, ActionKey)> {
-        let read = |head: &RunHead| serde_json::from_slice::<RunRecord>(&fs::read(self.path(head)).ok()?).ok();
+        let read = |head: &RunHead| match fs::read(self.path(head)) {
+            Ok(written) => serde_json::from_slice::<RunRecord>(&written).ok(),
+            Err(_) => self.record(head).ok(),
+        };
         let records = self.heads.par_iter().filter(|head| of(head)).filter_map(|head| Some((head, read(head)?)));
         records.flat_map_iter(|(head, record)| record.stages.into_iter().filter_map(move |stage| Some((head, stage.key?)))).collect()
     }
@@ -111,6 +132,14 @@ impl RunHead {
     fn read(path: &Path) -> Option<RunHead> {
         let written: Written = serde_json::from_slice(&fs::read(path).ok()?).ok().filter(|written: &Written| written.format == FORMAT)?;
         let Written { id, name, tags, outcome, provenance: WrittenProvenance { pipeline, manifest, started }, .. } = written;
-        Some(RunHead { id, name, tags, outcome, pipeline, manifest, started: started.parse().ok()? })
+        Some(RunHead { id, name, tags, outcome, is_running: false, pipeline, manifest, started: started.parse().ok()? })
+    }
+
+    fn of_log(path: &Path) -> Option<RunHead> {
+        let log = LogReader::open_file(path).ok()??;
+        let is_running = log.is_held().ok()?;
+        let RunRecord { id, name, tags, outcome, provenance, .. } = log.beginning().clone();
+        let RunProvenance { pipeline, manifest, started, .. } = provenance;
+        Some(RunHead { id, name, tags, outcome, is_running, pipeline, manifest, started: started.parse().ok()? })
     }
 }

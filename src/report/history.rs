@@ -12,10 +12,10 @@ use crate::report::{Table, phrase};
 /// No more metrics stand in a line.
 const METRICS: usize = 2;
 
-/// A row for every run, in the given order.
-pub fn history(records: &[RunRecord]) -> Table {
+/// A row for every run, in the given order, each with whether it goes on.
+pub fn history(records: &[(bool, RunRecord)]) -> Table {
     let mut table = Table::with_header(["run", "when", "pipeline", "name", "tags", "outcome", "stages", "time", "metrics"]);
-    for record in records {
+    for (is_running, record) in records {
         let tags: Vec<&str> = record.tags.iter().map(Label::as_str).collect();
         table.push([
             record.id.clone(),
@@ -23,7 +23,7 @@ pub fn history(records: &[RunRecord]) -> Table {
             record.provenance.pipeline.clone(),
             record.name.as_ref().map(Label::to_string).unwrap_or_default(),
             tags.join(", "),
-            record.outcome.map_or("cut off", |outcome| outcome.as_str()).to_owned(),
+            standing(record, *is_running).to_owned(),
             stages(record.tally()),
             phrase::seconds(record.seconds),
             metrics(record),
@@ -40,7 +40,16 @@ pub fn when(moment: &str) -> String {
     }
 }
 
-fn stages(tally: Tally) -> String {
+/// How a run ended, if it did.
+pub(super) fn standing(record: &RunRecord, is_running: bool) -> &'static str {
+    match record.outcome {
+        Some(outcome) => outcome.as_str(),
+        None if is_running => "running",
+        None => "cut off",
+    }
+}
+
+pub(super) fn stages(tally: Tally) -> String {
     let Tally { ran, reused, failed, not_run } = tally;
     let all = ran + reused + failed + not_run;
     if reused == all {
@@ -52,7 +61,7 @@ fn stages(tally: Tally) -> String {
 }
 
 /// The accuracies that the run is known by; of several variants, the best.
-fn metrics(record: &RunRecord) -> String {
+pub(super) fn metrics(record: &RunRecord) -> String {
     let mut order: Vec<(&StageId, &str)> = Vec::new();
     let mut best: BTreeMap<(&StageId, &str), f64> = BTreeMap::new();
     for stage in &record.stages {

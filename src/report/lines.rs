@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::{RunEvent, StageEvent};
 use crate::key::StagePath;
-use crate::report::{Reporter, phrase, write_changes};
+use crate::report::{Reporter, phrase};
 
 /// How often a long activity says how far it is.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -30,18 +30,12 @@ impl<W: Write> Lines<W> {
         drop(writeln!(self.out, "{line}"));
     }
 
-    fn hear(&mut self, stage: &StagePath, said: &StageEvent) {
-        match said {
-            StageEvent::Progress { activity, done, total, unit } => {
-                if self.told.get(stage).is_none_or(|told| told.elapsed() >= INTERVAL) {
-                    self.told.insert(stage.clone(), Instant::now());
-                    self.say(&format!("{stage}  {activity}: {done}/{total} {}", unit.as_str()));
-                }
-            }
-            StageEvent::Epoch(metrics) => self.say(&format!("{stage}  {}", phrase::epoch(metrics))),
-            StageEvent::Warning { message } => self.say(&format!("{stage}  warning: {message}")),
-            StageEvent::Note { message } => self.say(&format!("{stage}  {message}")),
-            StageEvent::EpochSoFar { .. } | StageEvent::Checkpoint { .. } | StageEvent::Metric { .. } => {}
+    /// Now and then.
+    fn tell_progress(&mut self, stage: &StagePath, said: &StageEvent) {
+        let StageEvent::Progress { activity, done, total, unit } = said else { return };
+        if self.told.get(stage).is_none_or(|told| told.elapsed() >= INTERVAL) {
+            self.told.insert(stage.clone(), Instant::now());
+            self.say(&format!("{stage}  {activity}: {done}/{total} {}", unit.as_str()));
         }
     }
 }
@@ -49,19 +43,10 @@ impl<W: Write> Lines<W> {
 impl<W: Write> Reporter for Lines<W> {
     fn on_event(&mut self, event: &RunEvent) {
         match event {
-            RunEvent::Stage { stage, said } => self.hear(stage, said),
-            RunEvent::StageWaiting { stage, holder } => self.say(&format!("{stage}  waiting for {holder}")),
-            RunEvent::StageStarted { stage, changes, .. } => {
-                self.told.insert(stage.clone(), Instant::now());
-                self.say(&format!("{stage}  running: {}", write_changes(changes)));
-            }
+            RunEvent::Stage { stage, said } => self.tell_progress(stage, said),
+            RunEvent::StageStarted { stage, .. } => drop(self.told.insert(stage.clone(), Instant::now())),
             _ => {}
         }
-        if let Some(line) = phrase::ending(event) {
-            self.say(&line);
-        }
-        if let RunEvent::StageFinished(result) = event {
-            phrase::remarks(result).iter().for_each(|remark| self.say(remark));
-        }
+        phrase::lines(event).iter().for_each(|line| self.say(line));
     }
 }

@@ -1,8 +1,11 @@
 //! Numbers, times and events as people read them.
 
 use crate::compare::Nature;
-use crate::event::{EpochMetrics, FromRemote, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageResult};
+use crate::event::{
+    EpochMetrics, FromRemote, RowCounts, RunEvent, RunOutcome, SourceChange, SourceChangeKind, SourceCounts, StageEvent, StageResult,
+};
 use crate::record::StageState;
+use crate::report::write_changes;
 
 /// A duration in seconds: `16 ms`, `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
 pub fn seconds(seconds: f64) -> String {
@@ -19,6 +22,23 @@ pub fn seconds(seconds: f64) -> String {
             format!("{:.0} h {:.0} min", (minutes / 60.0).floor(), minutes % 60.0)
         }
     }
+}
+
+/// A duration that goes on, without parts of seconds: `12 s`, `3 min 20 s`.
+pub(super) fn whole_seconds(value: f64) -> String {
+    if value < 59.5 { format!("{value:.0} s") } else { seconds(value) }
+}
+
+/// A duration in little room: `0:07`, `3:20`, `1:02:03`.
+pub(super) fn clock(seconds: f64) -> String {
+    let whole = seconds.max(0.0) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// A speed in units a second: `412`, `3.4`.
+pub(super) fn rate(value: f64) -> String {
+    if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
 /// A number of bytes: `185 B`, `1.2 KiB`, `431 MiB`.
@@ -92,7 +112,7 @@ pub(super) fn state(state: StageState) -> &'static str {
 }
 
 /// A line about an epoch.
-pub(super) fn epoch(metrics: &EpochMetrics) -> String {
+fn epoch(metrics: &EpochMetrics) -> String {
     let EpochMetrics { epoch, epochs, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy, images_per_second, finished: _ } =
         metrics;
     let mut line = format!("epoch {epoch}/{epochs}  loss {train_loss:.4}  accuracy {:.2} %", train_accuracy * 100.0);
@@ -100,6 +120,29 @@ pub(super) fn epoch(metrics: &EpochMetrics) -> String {
         line += &format!("  val loss {loss:.4}  val accuracy {:.2} %", accuracy * 100.0);
     }
     line + &format!("  lr {learning_rate:e}  {images_per_second:.0} images/s")
+}
+
+/// What an event leaves to be read later, a line each; progress leaves nothing.
+pub(super) fn lines(event: &RunEvent) -> Vec<String> {
+    let mut lines = match event {
+        RunEvent::Stage { stage, said } => match said {
+            StageEvent::Epoch(metrics) => vec![format!("{stage}  {}", epoch(metrics))],
+            StageEvent::Warning { message } => vec![format!("{stage}  warning: {message}")],
+            StageEvent::Note { message } => vec![format!("{stage}  {message}")],
+            StageEvent::Progress { .. }
+            | StageEvent::EpochStarted(_)
+            | StageEvent::EpochSoFar { .. }
+            | StageEvent::Checkpoint { .. }
+            | StageEvent::Metric { .. } => Vec::new(),
+        },
+        RunEvent::StageWaiting { stage, holder } => vec![format!("{stage}  waiting for {holder}")],
+        RunEvent::StageStarted { stage, changes, .. } => vec![format!("{stage}  running: {}", write_changes(changes))],
+        _ => ending(event).into_iter().collect(),
+    };
+    if let RunEvent::StageFinished(result) = event {
+        lines.extend(remarks(result));
+    }
+    lines
 }
 
 /// The line with which a stage or a run ends, or that is told between runs; `None` for other events.
@@ -186,6 +229,11 @@ mod tests {
     fn durations_read_well_at_every_length() {
         let shown: Vec<String> = [0.04, 9.94, 9.96, 59.4, 59.6, 200.0, 3599.6, 7500.0].into_iter().map(super::seconds).collect();
         assert_eq!(shown, ["40 ms", "9.9 s", "10 s", "59 s", "1 min 0 s", "3 min 20 s", "1 h 0 min", "2 h 5 min"]);
+    }
+
+    #[test]
+    fn a_clock_has_hours_once_there_are_some() {
+        assert_eq!([0.4, 67.0, 3723.9].map(super::clock), ["0:00", "1:07", "1:02:03"]);
     }
 
     #[test]

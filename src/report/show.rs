@@ -3,14 +3,15 @@
 use crate::artifact::{
     ClassReport, Evaluation, History, HistoryEpoch, InputSpec, Mean, ModelHeader, ModelOutline, OversampleEvaluation, PackRule, RowLabels,
 };
+use crate::report::glyphs::Glyphs;
 use crate::report::{Table, phrase};
 
 /// A confusion matrix of more classes is told by its largest confusions.
 const MATRIX_CLASSES: usize = 12;
 /// How many confusions are told.
 const CONFUSIONS: usize = 10;
-/// From low to high.
-const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// Of the course of a training.
+const COURSE_WIDTH: usize = 60;
 
 /// Rank-1, rank-5 and loss; the table of classes; the confusion matrix, or of many classes the pairs that are confused most.
 pub fn show_evaluation(evaluation: &Evaluation) -> String {
@@ -101,21 +102,6 @@ pub fn show_model(model: &ModelOutline) -> String {
     table.to_string()
 }
 
-/// How a series of numbers went, low to high; of many, evenly chosen ones.
-pub fn sparkline(values: &[f64]) -> String {
-    const WIDTH: usize = 60;
-    let finite = || values.iter().copied().filter(|value| value.is_finite());
-    let (low, high) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-    let shown = values.len().min(WIDTH);
-    let value_at = |index: usize| if shown < 2 { values[index] } else { values[index * (values.len() - 1) / (shown - 1)] };
-    let bar = |value: f64| match (value - low) / (high - low) {
-        _ if !value.is_finite() => ' ',
-        share if share.is_finite() => BARS[((share * BARS.len() as f64) as usize).min(BARS.len() - 1)],
-        _ => BARS[BARS.len() / 2],
-    };
-    (0..shown).map(value_at).map(bar).collect()
-}
-
 fn numbers_of(evaluation: &Evaluation) -> [(&'static str, f64); 3] {
     [("rank-1", evaluation.rank1), ("rank-5", evaluation.rank5), ("loss", evaluation.loss)]
 }
@@ -180,7 +166,12 @@ fn courses(epochs: &[HistoryEpoch]) -> Table {
     for (name, of) in series {
         let values: Vec<f64> = epochs.iter().filter_map(of).collect();
         if let [first, .., last] = values[..] {
-            table.push([name.to_owned(), sparkline(&values), phrase::metric(name, first), phrase::metric(name, last)]);
+            table.push([
+                name.to_owned(),
+                Glyphs::UNICODE.sparkline(&values, COURSE_WIDTH),
+                phrase::metric(name, first),
+                phrase::metric(name, last),
+            ]);
         }
     }
     if table.is_empty() { Table::default() } else { table }
@@ -189,17 +180,6 @@ fn courses(epochs: &[HistoryEpoch]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_course_shows_every_value_or_evenly_chosen_ones_and_leaves_out_what_is_no_number() {
-        assert_eq!(sparkline(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), "▁▂▃▄▅▆▇█");
-        assert_eq!(sparkline(&[1.0, f64::NAN, 0.0]), "█ ▁");
-        assert_eq!(sparkline(&[2.0, 2.0]), "▅▅");
-        assert_eq!(sparkline(&[]), "");
-        let long: Vec<f64> = (0..600).map(f64::from).collect();
-        let shown = sparkline(&long);
-        assert_eq!((shown.chars().count(), shown.chars().next(), shown.chars().last()), (60, Some('▁'), Some('█')));
-    }
 
     #[test]
     fn a_history_marks_its_best_epoch_and_draws_its_course() {

@@ -1,190 +1,11 @@
-//! A real browser looks at the page of `packtrain report`: Chromium, spoken to over its debugging pipe.
+//! A real browser looks at the pages of `packtrain report` and `packtrain ui`.
 //!
 //! `make test-browser` fetches one and runs these tests; `cargo test` alone leaves them out.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use base64::Engine;
 use serde_json::{Value, json};
 
+use crate::chromium::Browser;
 use crate::report::{experiment, report, runs};
-
-/// A Chromium with one page.
-struct Browser {
-    process: Child,
-    commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    session: Option<String>,
-    sent: u64,
-    /// What the page complained of.
-    complaints: Vec<Value>,
-    profile: tempfile::TempDir,
-}
-
-impl Browser {
-    fn start() -> Browser {
-        let chromium = std::env::var("PACKTRAIN_CHROMIUM").expect("PACKTRAIN_CHROMIUM names a Chromium; `make test-browser` sets it");
-        let profile = tempfile::tempdir().unwrap();
-        // The pipe's ends are file descriptors 3 and 4; a shell moves standard input and output there.
-        let mut command = Command::new("sh");
-        command.args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1", &chromium]);
-        command.args([
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-dev-shm-usage",
-            "--no-first-run",
-            "--remote-debugging-pipe",
-        ]);
-        command.arg(format!("--user-data-dir={}", profile.path().display()));
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (commands, answers) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        let mut browser = Browser { process, commands, answers, session: None, sent: 0, complaints: Vec::new(), profile };
-        let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))["targetId"].clone();
-        let session = browser.call("Target.attachToTarget", json!({ "targetId": target, "flatten": true }))["sessionId"].clone();
-        browser.session = Some(session.as_str().unwrap().to_owned());
-        for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
-        }
-        browser
-    }
-
-    /// Sends a command and waits for its answer; messages end with a zero byte.
-    fn call(&mut self, method: &str, parameters: Value) -> Value {
-        self.sent += 1;
-        let mut command = json!({ "id": self.sent, "method": method, "params": parameters });
-        if let Some(session) = &self.session {
-            command["sessionId"] = json!(session);
-        }
-        self.commands.write_all(format!("{command}\0").as_bytes()).unwrap();
-        loop {
-            let message = self.message();
-            if message["id"] == json!(self.sent) {
-                assert!(message.get("error").is_none(), "{method}: {message}");
-                return message["result"].clone();
-            }
-        }
-    }
-
-    fn message(&mut self) -> Value {
-        let mut bytes = Vec::new();
-        self.answers.read_until(0, &mut bytes).unwrap();
-        let message: Value = serde_json::from_slice(bytes.strip_suffix(&[0]).expect("the browser ended")).unwrap();
-        match message["method"].as_str() {
-            Some("Runtime.exceptionThrown" | "Runtime.consoleAPICalled" | "Log.entryAdded") => self.complaints.push(message.clone()),
-            Some("Network.requestWillBeSent") => {
-                let url = message["params"]["request"]["url"].as_str().unwrap_or_default();
-                if !url.starts_with("file:") && !url.starts_with("data:") && url != "about:blank" {
-                    self.complaints.push(message.clone());
-                }
-            }
-            _ => {}
-        }
-        message
-    }
-
-    fn open(&mut self, path: &std::path::Path) {
-        self.call("Page.navigate", json!({ "url": format!("file://{}", path.display()) }));
-        while self.message()["method"] != "Page.loadEventFired" {}
-    }
-
-    fn look(&mut self, width: u32, scheme: &str) {
-        self.call("Emulation.setDeviceMetricsOverride", json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false }));
-        let features = [json!({ "name": "prefers-color-scheme", "value": scheme })];
-        self.call("Emulation.setEmulatedMedia", json!({ "media": "screen", "features": features }));
-    }
-
-    /// The value of an expression within the page.
-    fn evaluate(&mut self, expression: &str) -> Value {
-        let answer = self.call("Runtime.evaluate", json!({ "expression": expression, "returnByValue": true, "awaitPromise": true }));
-        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
-        answer["result"]["value"].clone()
-    }
-
-    fn press(&mut self, key: &str, code: u32, text: &str) {
-        for event in ["keyDown", "keyUp"] {
-            let text = if event == "keyDown" { text } else { "" };
-            self.call(
-                "Input.dispatchKeyEvent",
-                json!({ "type": event, "key": key, "code": key, "windowsVirtualKeyCode": code, "text": text }),
-            );
-        }
-    }
-
-    fn click(&mut self, selector: &str) {
-        let place = self.evaluate(&format!(
-            "(() => {{ const e = document.querySelector({selector:?}); e.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
-             const b = e.getBoundingClientRect(); return [b.x + 8, b.y + b.height / 2]; }})()"
-        ));
-        for event in ["mousePressed", "mouseReleased"] {
-            self.call(
-                "Input.dispatchMouseEvent",
-                json!({ "type": event, "x": place[0], "y": place[1], "button": "left", "clickCount": 1 }),
-            );
-        }
-    }
-
-    /// Keeps a picture where the environment asks for it.
-    fn keep_picture(&mut self, name: &str) {
-        let Ok(folder) = std::env::var("PACKTRAIN_PICTURES") else { return };
-        let clip = self.whole();
-        let shot = self.call("Page.captureScreenshot", json!({ "format": "png", "captureBeyondViewport": true, "clip": clip }));
-        let bytes = base64::engine::general_purpose::STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
-        std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
-    }
-
-    fn whole(&mut self) -> Value {
-        let size = self.call("Page.getLayoutMetrics", json!({}))["cssContentSize"].clone();
-        json!({ "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1 })
-    }
-}
-
-impl Drop for Browser {
-    fn drop(&mut self) {
-        // The profile's folder is removed after the browser has let go of it.
-        drop(self.process.kill());
-        drop(self.process.wait());
-        assert!(self.profile.path().exists() || std::thread::panicking());
-    }
-}
-
-/// What is wider than the page, or hidden behind its edge without a way to scroll there.
-const OVERFLOWING: &str = "(() => {
-  const wide = document.documentElement.scrollWidth > document.documentElement.clientWidth ? ['the page: ' + document.documentElement.scrollWidth] : [];
-  const scrolls = (e) => e && (['auto', 'scroll'].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
-  const out = [...document.querySelectorAll('body *:not(.skip, .hidden)')].filter((e) => {
-    const box = e.getBoundingClientRect();
-    return box.width > 0 && (box.right > document.documentElement.clientWidth + 1 || box.left < -1) && !scrolls(e);
-  });
-  return wide.concat(out.map((e) => e.tagName + '.' + e.getAttribute('class') + ' ' + e.textContent.slice(0, 30)));
-})()";
-
-/// Charts, graphs and pictures that cannot be seen.
-const INVISIBLE: &str = "[...document.querySelectorAll('figure svg, figure svg path, figure svg text, img')].filter((e) => {
-  const box = e.getBoundingClientRect();
-  return !(box.width > 0 || box.height > 0) || (e.tagName === 'IMG' && !(e.complete && e.naturalWidth > 0));
-}).map((e) => e.outerHTML.slice(0, 120))";
-
-/// Texts whose contrast with what lies behind them is less than 4.5 to 1, the least for small text in WCAG 2.2.
-const FAINT: &str = "(() => {
-  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const rgba = (colour) => {
-    canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
-    return [...canvas.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (e) => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor); if (c[3] > 250) return c; } return [255, 255, 255, 255]; };
-  const texts = [...document.querySelectorAll('main *, header *, nav *')].filter((e) => !e.closest('svg') && !e.matches('.nothing')
-    && [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim()));
-  return texts.map((e) => {
-    const [a, b] = [light(rgba(getComputedStyle(e).color)), light(behind(e))].sort((x, y) => y - x);
-    return [(a + 0.05) / (b + 0.05), e.outerHTML.slice(0, 100)];
-  }).filter(([contrast]) => contrast < 4.5);
-})()";
-
-const NOTHING: Value = Value::Array(Vec::new());
 
 #[test]
 #[ignore = "needs a Chromium; `make test-browser` fetches one"]
@@ -201,9 +22,7 @@ fn the_page_looks_right_at_every_width_in_light_and_dark() {
             for scheme in ["light", "dark"] {
                 browser.look(width, scheme);
                 let at = format!("{name} at {width} pixels, {scheme}");
-                assert_eq!(browser.evaluate(OVERFLOWING), NOTHING, "{at}");
-                assert_eq!(browser.evaluate(INVISIBLE), NOTHING, "{at}");
-                assert_eq!(browser.evaluate(FAINT), NOTHING, "{at}");
+                browser.assert_looks_right(&at);
                 let paper = browser.evaluate("getComputedStyle(document.body).backgroundColor");
                 assert_eq!(paper, if scheme == "light" { "rgb(255, 255, 255)" } else { "rgb(20, 23, 27)" }, "{at}");
                 browser.keep_picture(&format!("{name}-{width}-{scheme}"));
@@ -265,4 +84,80 @@ fn tables_are_sorted_by_a_click_and_by_the_keyboard() {
     browser.evaluate("document.activeElement.blur(); scrollTo(0, 0)");
     assert_eq!(browser.evaluate("document.querySelector('a').textContent"), "Skip to the results");
     assert_eq!(browser.complaints, Vec::<Value>::new());
+}
+
+/// A training that goes on until it is stopped.
+#[cfg(feature = "torch")]
+const TRAINING: &str = "
+name: long
+description: A training to look at
+seed: 4
+stages:
+  pack: { kind: pack, images: images, size: 20, split: { val: 0.2, test: 0.2 } }
+  mean: { kind: compute-mean, images: pack.train }
+  train:
+    kind: train
+    train: pack.train
+    val: pack.val
+    mean: mean
+    model: mini-googlenet
+    input: { size: 16, train: random-crop, eval: resize, scale: 0.0078125 }
+    optimizer: { sgd: { lr: 0.01, momentum: 0.9 } }
+    schedule: { cosine: {} }
+    batch: 16
+    epochs: 2000
+  eval: { kind: evaluate, images: pack.test, model: train }
+";
+
+#[cfg(feature = "torch")]
+#[test]
+#[ignore = "needs a Chromium; `make test-browser` fetches one"]
+fn a_page_follows_a_training_without_being_loaded_again() {
+    const COURSE: &str = "document.querySelector('#part-s0-training path.line').getAttribute('d')";
+    const OPENED: &str =
+        "document.querySelector('#part-s0-training details').open && document.querySelector('#part-s0-training th').ariaSort";
+    let project = crate::harness::Project::with_images(12);
+    project.write("long.yaml", TRAINING);
+    let mut run = project.listen(&["run", "long.yaml", "--json"]);
+    run.hear("\"event\":\"epoch\"");
+    let ui = crate::ui::Ui::start(&project, &["--port", "0"]);
+    let mut browser = Browser::start();
+    browser.look(1440, "light");
+    browser.visit(&ui.url);
+    browser.wait_for("document.querySelectorAll('table.runs .going').length === 1");
+    looks_right(&mut browser, "list");
+    let link = browser.evaluate("document.querySelector('table.runs a').href");
+    browser.visit(link.as_str().unwrap());
+    browser.wait_for("document.querySelector('#connection').textContent === 'live'");
+    browser.wait_for("document.querySelectorAll('#part-s0-training circle').length > 4");
+
+    browser.evaluate("window.mark = 'not loaded again'; document.querySelector('#part-s0-training details').open = true");
+    browser.click("#part-s0-training th button");
+    browser.evaluate("document.querySelector('#part-s0-training .scroll').focus({ preventScroll: true }); 0");
+    let before = browser.evaluate(COURSE);
+    browser.wait_for(&format!("{COURSE} !== {before}"));
+    assert_eq!(browser.evaluate("window.mark"), "not loaded again");
+    assert_eq!(browser.evaluate(OPENED), "ascending", "what was opened and sorted stays so");
+    assert_eq!(browser.evaluate("document.activeElement.matches('#part-s0-training .scroll')"), json!(true));
+    for measure in ["time left", "images/s", "loss", "val accuracy", "learning rate"] {
+        browser.wait_for(&format!("[...document.querySelectorAll('#now dt')].some((dt) => dt.textContent === {measure:?})"));
+    }
+    looks_right(&mut browser, "running");
+
+    run.interrupt();
+    browser.wait_for("document.querySelector('.outcome').textContent === 'interrupted'");
+    browser.wait_for("document.querySelector('#connection').textContent === '' && !document.querySelector('#now')");
+    assert_eq!(browser.evaluate("window.mark"), "not loaded again");
+    assert!(browser.evaluate("document.querySelectorAll('#part-s0-training path.line').length").as_u64() > Some(2), "the epochs stay");
+    looks_right(&mut browser, "interrupted");
+    assert_eq!(browser.complaints, Vec::<Value>::new());
+}
+
+#[cfg(feature = "torch")]
+fn looks_right(browser: &mut Browser, name: &str) {
+    for (width, scheme) in [(390, "light"), (390, "dark"), (1440, "dark"), (1440, "light")] {
+        browser.look(width, scheme);
+        browser.assert_looks_right(&format!("{name} at {width} pixels, {scheme}"));
+        browser.keep_picture(&format!("ui-{name}-{width}-{scheme}"));
+    }
 }

@@ -12,6 +12,7 @@ mod browser;
 mod bundles;
 mod caching;
 mod check;
+mod chromium;
 mod command;
 mod comparing;
 mod completions;
@@ -32,6 +33,8 @@ mod readme;
 mod remote;
 mod report;
 mod runs;
+#[cfg(feature = "torch")]
+mod seen;
 mod selecting;
 #[cfg(feature = "torch")]
 mod side_by_side;
@@ -42,6 +45,7 @@ mod tensorboard;
 mod training;
 #[cfg(feature = "torch")]
 mod trajectory;
+mod ui;
 mod variants;
 mod verify;
 mod watch;

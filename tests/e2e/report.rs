@@ -177,8 +177,14 @@ fn runs_are_compared_at_equal_epochs_and_by_the_parameters_that_differ() {
     assert!(page.contains("At epoch 6, the last that all of them have"));
     assert!(page.contains("Validation accuracy over the epochs. "));
     let differing = page.split("Parameters that differ").nth(2).unwrap().split("</table>").next().unwrap();
-    assert!(differing.contains("${history}") && differing.contains("history-2.json"), "{differing}");
-    assert!(!differing.contains("${size}") && !differing.contains("pack."), "{differing}");
+    assert!(differing.contains("<th scope=\"row\">history</th>") && differing.contains("history-2.json"), "{differing}");
+    assert!(!differing.contains(">size<") && !differing.contains("pack."), "{differing}");
+    // A page and `packtrain metrics` compare the same.
+    let columns = project.packtrain(&["metrics", &runs[1], &runs[2], "--format", "json"]).stdout;
+    let columns: Vec<BTreeMap<String, serde_json::Value>> = serde_json::from_str(&columns).unwrap();
+    let params = columns[0].keys().filter(|name| !name.contains(' ') && *name != "run");
+    assert!(params.clone().count() > 0 && params.clone().all(|name| differing.contains(&format!("<th scope=\"row\">{name}</th>"))));
+    assert_eq!(differing.matches("<tr>").count(), params.count() + 1, "{differing}");
 }
 
 #[test]

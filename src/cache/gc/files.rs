@@ -73,7 +73,7 @@ fn category(cache: &Cache, entry: &DirEntry) -> Option<Category> {
         (Some("objects"), _) if cache.store.digest_at(entry.path()).is_some() => None,
         (Some("actions" | "checkpoints"), Some("json")) => None,
         (Some("listings"), None) => Some(Category::Listings),
-        (Some("runs"), Some("json")) => Some(Category::RunRecords),
+        (Some("runs"), Some("json" | "events")) => Some(Category::RunRecords),
         (Some("heads"), Some("json")) | (None, _) => Some(Category::Bookkeeping),
         _ => Some(Category::Leftovers),
     }

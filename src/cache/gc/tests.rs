@@ -211,7 +211,8 @@ fn unused_listings_of_archives_go_and_records_of_runs_stay() {
     }
     fs::write(fixture.folder.path().join("listings").join(Digest::of_bytes(b"").to_string()), "x").unwrap();
     fs::write(fixture.folder.path().join("runs/1.json"), "{}").unwrap();
+    fs::write(fixture.folder.path().join("runs/2.events"), "{}").unwrap();
     let outcome = fixture.collect(&NOW);
     assert_eq!(outcome.removed, BTreeMap::from([(Category::Listings, Amount { files: 1, bytes: 1 })]));
-    assert_eq!(outcome.kept[&Category::RunRecords].files, 1);
+    assert_eq!(outcome.kept[&Category::RunRecords].files, 2);
 }

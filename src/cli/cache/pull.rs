@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::error::CommandError;
 use crate::cli::project::{ManifestArgs, SelectionArgs};
-use crate::cli::run::{Prepared, execute, reporter, stop_by_signal};
+use crate::cli::run::{Executed, Prepared, execute, reporter, stop_by_signal};
 use crate::cli::{ExitCode, Global};
 use crate::event::{FromRemote, RunOutcome};
 use crate::exec::{Outside, RunOptions};
@@ -36,7 +36,8 @@ pub(super) fn run(args: &PullArgs, global: &Global) -> Result<ExitCode, CommandE
     let plans = args.selection.plans(&prepared.loaded)?;
     let stop = stop_by_signal()?;
     let mut reporter = reporter(args.json);
-    let record = execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), stop: &stop })?;
+    let Executed { record, .. } =
+        execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), stop: &stop })?;
     if !args.json {
         tell(&record, &mut io::stdout().lock())?;
     }

@@ -94,9 +94,9 @@ impl Maker {
         let plans = self.plans(&prepared.loaded);
         let mut reporter = reporter(false);
         let mut outside = Outside { emit: &mut |event| reporter.on_event(&event), stop };
-        let record = execute(&prepared, &plans, &self.record.provenance.command, &mut outside)?;
+        let executed = execute(&prepared, &plans, &self.record.provenance.command, &mut outside)?;
         if self.is_latest {
-            record.write(&cache.runs())?;
+            executed.record.write(&cache.runs())?;
         }
         Ok(())
     }

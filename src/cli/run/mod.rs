@@ -3,6 +3,7 @@
 mod watch;
 
 use std::collections::BTreeSet;
+use std::env;
 use std::io::{self, IsTerminal};
 use std::num::NonZero;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ use crate::event::{ListedStage, RunEvent, RunOutcome};
 use crate::exec::{self, Outside, RunOptions, Stop};
 use crate::key::StageId;
 use crate::plan::{Plan, upstream};
-use crate::record::RunRecord;
+use crate::record::{EventLog, RunRecord};
 use crate::report::{Bars, JsonLines, Lines, Reporter, write_summary, write_way_on};
 use crate::stage::Device;
 
@@ -79,9 +80,10 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     }
     let stop = stop_by_signal()?;
     let mut reporter = args.reporter();
-    let mut record =
+    let mut executed =
         execute(&prepared, &plans, &global.command, &mut Outside { emit: &mut |event| reporter.on_event(&event), stop: &stop })?;
-    args.labels.write(&mut record, &prepared.cache)?;
+    args.labels.write(&mut executed.record, &prepared.cache)?;
+    let Executed { record, .. } = executed;
     if !args.json {
         write_summary(&record, &mut io::stdout().lock())?;
         write_way_on(&record, &mut io::stderr().lock())?;
@@ -118,24 +120,45 @@ impl RunArgs {
 pub(super) fn reporter(json: bool) -> Box<dyn Reporter + Send> {
     match () {
         () if json => Box::new(JsonLines::new(io::stdout())),
-        () if io::stderr().is_terminal() => Box::new(Bars::new()),
+        () if io::stderr().is_terminal() && !is_for_a_log() => Box::new(Bars::new()),
         () => Box::new(Lines::new(io::stderr())),
     }
 }
 
-/// Runs the plans; gives the record, which is not kept yet.
+/// Whether what is written is kept as text, although it looks like a terminal: continuous integration often gives its programs one.
+fn is_for_a_log() -> bool {
+    let is_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
+    is_ci || env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// A run that is over.
+pub(super) struct Executed {
+    /// Not kept yet.
+    pub(super) record: RunRecord,
+    /// Held until the record is kept: whoever looks at the run sees it go on until then.
+    #[expect(dead_code, reason = "held for its lock")]
+    log: Option<EventLog>,
+}
+
+/// Runs the plans.
 pub(super) fn execute(
     prepared: &Prepared,
     plans: &[Plan<'_>],
     command: &[String],
     outside: &mut Outside<'_>,
-) -> Result<RunRecord, CommandError> {
+) -> Result<Executed, CommandError> {
     let Prepared { loaded: Loaded { family, project, .. }, cache, options } = prepared;
     let run = provenance::run_id();
     let mut record = RunRecord::new(run.clone(), provenance::of(family, command));
+    // What is made aside is nobody's run.
+    let mut log = (!options.aside).then(|| EventLog::new(cache.runs()));
     let mut hear = |event: RunEvent| {
         if matches!(&event, RunEvent::StageStarted { .. }) && record.provenance.git_commit.is_none() {
             provenance::add_git(&mut record.provenance, &project.root);
+        }
+        if let Some(log) = &mut log {
+            // Those who look on miss something then; the run's results do not.
+            drop(log.write(&record, &event));
         }
         record.apply(&event);
         (outside.emit)(event);
@@ -143,7 +166,7 @@ pub(super) fn execute(
     let stages = plans.iter().flat_map(listed).collect();
     hear(RunEvent::RunStarted { run, pipeline: family.name.clone(), command: command.to_owned(), stages });
     exec::run(plans, project, cache, options, &mut Outside { emit: &mut hear, stop: outside.stop })?;
-    Ok(record)
+    Ok(Executed { record, log })
 }
 
 fn listed(plan: &Plan<'_>) -> impl Iterator<Item = ListedStage> {

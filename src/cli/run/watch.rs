@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::cli::error::CommandError;
 use crate::cli::project::current_folder;
-use crate::cli::run::{Prepared, RunArgs, execute, stop_by_signal};
+use crate::cli::run::{Executed, Prepared, RunArgs, execute, stop_by_signal};
 use crate::cli::{ExitCode, Global};
 use crate::event::{RunEvent, RunOutcome, SourceChange};
 use crate::exec::{Outside, Stop};
@@ -116,9 +116,10 @@ impl Session<'_> {
             self.tell(RunEvent::Polling { reason: reason.to_owned() });
         }
         self.stop.renew();
-        let (mut record, has_changed) = self.run_and_look_out(prepared, &plans, &mut lookout)?;
-        let outcome = record.outcome.unwrap_or(RunOutcome::Superseded);
-        self.args.labels.write(&mut record, &prepared.cache)?;
+        let (mut executed, has_changed) = self.run_and_look_out(prepared, &plans, &mut lookout)?;
+        let outcome = executed.record.outcome.unwrap_or(RunOutcome::Superseded);
+        self.args.labels.write(&mut executed.record, &prepared.cache)?;
+        let Executed { record, .. } = executed;
         self.summarize(&record)?;
         if outcome == RunOutcome::Interrupted || has_changed {
             return Ok((outcome, Next::Run));
@@ -135,8 +136,8 @@ impl Session<'_> {
         Ok((outcome, Next::End))
     }
 
-    /// The run's record, and whether something changed meanwhile.
-    fn run_and_look_out(&self, prepared: &Prepared, plans: &[Plan<'_>], lookout: &mut Lookout) -> Result<(RunRecord, bool), CommandError> {
+    /// The run, and whether something changed meanwhile.
+    fn run_and_look_out(&self, prepared: &Prepared, plans: &[Plan<'_>], lookout: &mut Lookout) -> Result<(Executed, bool), CommandError> {
         let judge = Mutex::new(Judge::default());
         let is_over = AtomicBool::new(false);
         let mut hear = |event: RunEvent| {
@@ -147,11 +148,11 @@ impl Session<'_> {
         };
         thread::scope(|scope| {
             let looking = scope.spawn(|| self.look_out(prepared, &judge, lookout, &is_over));
-            let record = execute(prepared, plans, &self.global.command, &mut Outside { emit: &mut hear, stop: &self.stop });
+            let executed = execute(prepared, plans, &self.global.command, &mut Outside { emit: &mut hear, stop: &self.stop });
             is_over.store(true, Ordering::SeqCst);
             // A thread that panicked has seen nothing more; to run once more does no harm.
             let has_changed = looking.join().unwrap_or(true);
-            Ok((record?, has_changed))
+            Ok((executed?, has_changed))
         })
     }
 

@@ -1,15 +1,17 @@
-//! Runs and variants side by side: metrics, the same epochs, curves over one another, and the parameters in which they differ.
+//! Runs and variants side by side: metrics, the same epochs, curves over one another, and the parameters in which they differ. What is
+//! compared, `compare` decides, for a page as for `packtrain metrics`.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
-use serde_json::Value;
 
 use crate::artifact::{History, HistoryEpoch};
-use crate::dossier::Finding;
+use crate::compare::{AtEpoch, Cell, Column, Comparison, MetricName, Trainings};
+use crate::key::StageId;
 use crate::report::html::chart::{self, Chart, Scale, Series};
+use crate::report::html::curves;
 use crate::report::html::subject::Subject;
-use crate::report::html::{curves, provenance};
 use crate::report::phrase;
 
 /// More lines than this in one chart cannot be told apart.
@@ -17,37 +19,33 @@ const MOST_LINES: usize = 12;
 
 /// The comparison of all subjects.
 pub(super) fn section(subjects: &[Subject<'_>]) -> Markup {
+    // Without filters there is none that could be wrong.
+    let comparison = Comparison::new(subjects.iter().map(|subject| subject.chapter.row.clone()).collect(), &[]);
     html! {
-        section aria-labelledby="comparison" {
+        section #part-comparison aria-labelledby="comparison" {
             h2 #comparison { "Comparison" }
-            (metrics(subjects))
+            @if let Ok(comparison) = &comparison { (metrics(subjects, comparison)) }
             (trainings(subjects))
-            (differences(subjects))
+            @if let Ok(comparison) = &comparison { (differences(subjects, comparison)) }
         }
     }
 }
 
-fn metrics(subjects: &[Subject<'_>]) -> Markup {
-    let values: Vec<BTreeMap<(String, &str), f64>> = subjects.iter().map(metrics_of).collect();
-    let mut columns: Vec<(String, &str)> = Vec::new();
-    for stage in subjects.iter().flat_map(|subject| &subject.chapter.stages) {
-        for metric in &stage.record.metrics {
-            let column = (stage.record.stage.stage.to_string(), metric.name.as_str());
-            if !columns.contains(&column) {
-                columns.push(column);
-            }
-        }
-    }
+fn metrics(subjects: &[Subject<'_>], comparison: &Comparison) -> Markup {
+    let names: Vec<(&Column, &MetricName)> = comparison.columns.iter().filter_map(|column| Some((column, metric(column)?))).collect();
     html! {
         h3 { "Metrics" }
-        @if columns.is_empty() { p { "No stage reported a metric." } } @else {
+        @if names.is_empty() { p { "No stage reported a metric." } } @else {
             div.scroll tabindex="0" role="group" aria-label="Metrics" { table.sortable {
-                thead { tr { th scope="col" { "run or variant" } @for (stage, name) in &columns { th.number scope="col" { (name) " " small { (stage) } } } } }
-                tbody { @for (subject, values) in subjects.iter().zip(&values) { tr {
+                thead { tr {
+                    th scope="col" { "run or variant" }
+                    @for (_, MetricName { stage, metric }) in &names { th.number scope="col" { (metric) " " small { (stage) } } }
+                } }
+                tbody { @for (subject, row) in subjects.iter().zip(&comparison.rows) { tr {
                     th scope="row" { a href={ "#" (subject.id) } { (subject.name) } }
-                    @for column in &columns { @match values.get(column) {
-                        Some(value) => td.number data-value=(value) { (phrase::metric(column.1, *value)) },
-                        None => td.number data-value="-1" { "–" },
+                    @for (column, _) in &names { @match row.cell(column) {
+                        Some(Cell::Metric(name, value)) => td.number data-value=(value) { (phrase::metric(name, value)) },
+                        _ => td.number data-value="-1" { "–" },
                     } }
                 } } }
             } }
@@ -55,26 +53,22 @@ fn metrics(subjects: &[Subject<'_>]) -> Markup {
     }
 }
 
-fn metrics_of<'a>(subject: &Subject<'a>) -> BTreeMap<(String, &'a str), f64> {
-    let stages = subject.chapter.stages.iter();
-    let of_stage = stages.flat_map(|stage| stage.record.metrics.iter().map(move |metric| (stage, metric)));
-    of_stage.map(|(stage, metric)| ((stage.record.stage.stage.to_string(), metric.name.as_str()), metric.value)).collect()
+fn metric(column: &Column) -> Option<&MetricName> {
+    if let Column::Metric(name) = column { Some(name) } else { None }
 }
 
 /// The histories of all subjects, stage by stage.
 fn trainings(subjects: &[Subject<'_>]) -> Markup {
-    let mut by_stage: BTreeMap<String, Vec<(usize, &str, &History)>> = BTreeMap::new();
+    let mut by_stage: BTreeMap<StageId, Vec<(usize, &str, Cow<'_, History>)>> = BTreeMap::new();
     for (index, subject) in subjects.iter().enumerate() {
-        for (stage, finding) in subject.findings() {
-            if let Finding::History(history) = finding {
-                by_stage.entry(stage.record.stage.stage.to_string()).or_default().push((index, &subject.name, history));
-            }
+        for (stage, history) in subject.histories() {
+            by_stage.entry(stage.record.stage.stage.clone()).or_default().push((index, &subject.name, history));
         }
     }
     html! {
         @for (stage, histories) in by_stage.iter().filter(|(_, histories)| histories.len() > 1) {
             h3 { "Training" span.of { " · " (stage) } }
-            (at_equal_epochs(histories))
+            (at_equal_epochs(stage, histories))
             @if histories.len() > MOST_LINES { p.small { "The curves are those of the first " (MOST_LINES) "." } }
             (overlaid(stage, &histories[..histories.len().min(MOST_LINES)]))
         }
@@ -82,18 +76,19 @@ fn trainings(subjects: &[Subject<'_>]) -> Markup {
 }
 
 /// Every training at the last epoch that all have.
-fn at_equal_epochs(histories: &[(usize, &str, &History)]) -> Markup {
-    let epoch = histories.iter().map(|(_, _, history)| history.epochs.len()).min().unwrap_or(0);
+fn at_equal_epochs(stage: &StageId, histories: &[(usize, &str, Cow<'_, History>)]) -> Markup {
+    let all: Vec<Trainings> = histories.iter().map(|(_, _, history)| Trainings(vec![(stage.clone(), history.epochs.clone())])).collect();
+    let at = AtEpoch::Equal.number(&all);
     let optional = |value: Option<f64>, shown: fn(f64) -> String| value.map_or_else(|| "–".to_owned(), shown);
     let number = |value: f64| format!("{value:.4}");
     html! {
-        @if epoch > 0 { div.scroll tabindex="0" role="group" aria-label="At equal epochs" { table.sortable {
+        @if let Some(epoch) = at { div.scroll tabindex="0" role="group" aria-label="At equal epochs" { table.sortable {
             caption { "At epoch " (epoch) ", the last that all of them have" }
             thead { tr {
                 th scope="col" { "run or variant" }
                 @for name in ["training loss", "training accuracy", "validation loss", "validation accuracy", "of epochs"] { th.number scope="col" { (name) } }
             } }
-            tbody { @for (_, name, history) in histories { @if let Some(at) = history.epochs.get(epoch - 1) { tr {
+            tbody { @for (_, name, history) in histories { @if let Some(at) = history.epochs.iter().find(|at| at.epoch == epoch) { tr {
                 th scope="row" { (name) }
                 td.number { (number(at.train_loss)) }
                 td.number data-value=(at.train_accuracy) { (curves::exact_percent(at.train_accuracy)) }
@@ -105,7 +100,7 @@ fn at_equal_epochs(histories: &[(usize, &str, &History)]) -> Markup {
     }
 }
 
-fn overlaid(stage: &str, histories: &[(usize, &str, &History)]) -> Markup {
+fn overlaid(stage: &StageId, histories: &[(usize, &str, Cow<'_, History>)]) -> Markup {
     let figure = |what: &str, title: &'static str, value: fn(&HistoryEpoch) -> Option<f64>, scale, label| {
         let series: Vec<Series> = histories.iter().map(|(index, name, history)| curves::series(name, *index, history, value)).collect();
         Chart { id: format!("comparison-{stage}-{what}"), title, series, scale, label }.figure()
@@ -121,46 +116,18 @@ fn overlaid(stage: &str, histories: &[(usize, &str, &History)]) -> Markup {
 }
 
 /// What is not the same in all subjects.
-fn differences(subjects: &[Subject<'_>]) -> Markup {
-    let facts: Vec<BTreeMap<String, String>> = subjects.iter().map(facts).collect();
-    let mut names: Vec<&String> = facts.iter().flat_map(BTreeMap::keys).collect();
-    names.sort();
-    names.dedup();
-    names.retain(|name| facts.iter().any(|other| other.get(*name) != facts[0].get(*name)));
+fn differences(subjects: &[Subject<'_>], comparison: &Comparison) -> Markup {
+    let params: Vec<&Column> = comparison.columns.iter().filter(|column| matches!(column, Column::Param(_))).collect();
     html! {
         h3 { "Parameters that differ" }
-        @if names.is_empty() { p { "None: all of them ran with the same parameters." } } @else {
+        @if params.is_empty() { p { "None: all of them ran with the same parameters." } } @else {
             div.scroll tabindex="0" role="group" aria-label="Parameters that differ" { table {
                 thead { tr { th scope="col" { "parameter" } @for subject in subjects { th scope="col" { (subject.name) } } } }
-                tbody { @for name in names { tr {
-                    th scope="row" { (name) }
-                    @for facts in &facts { td { @match facts.get(name) { Some(value) => code { (value) }, None => "–" } } }
+                tbody { @for param in params { tr {
+                    th scope="row" { (param) }
+                    @for row in &comparison.rows { td { @match row.cell(param) { Some(cell) => code { (cell.plain()) }, None => "–" } } }
                 } } }
             } }
         }
-    }
-}
-
-/// The parameters of the manifest and of every stage, as dotted names.
-fn facts(subject: &Subject<'_>) -> BTreeMap<String, String> {
-    let mut facts = BTreeMap::new();
-    let run = &subject.dossier.record.provenance;
-    let own = subject.chapter.variant.iter().flat_map(|variant| &variant.params);
-    facts.extend(run.params.iter().chain(own).map(|(name, value)| (format!("${{{name}}}"), provenance::plain(value))));
-    for stage in &subject.chapter.stages {
-        if let Some(result) = &stage.result {
-            let name = stage.record.stage.stage.to_string();
-            add_leaves(&result.parameters, &name, &mut facts);
-            facts.extend(result.seed.map(|seed| (format!("{name}.seed"), seed.to_string())));
-        }
-    }
-    facts
-}
-
-fn add_leaves(value: &Value, path: &str, facts: &mut BTreeMap<String, String>) {
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| add_leaves(value, &format!("{path}.{key}"), facts)),
-        Value::Null => {}
-        leaf => drop(facts.insert(path.to_owned(), provenance::plain(leaf))),
     }
 }

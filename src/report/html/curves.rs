@@ -3,17 +3,13 @@
 use maud::{Markup, html};
 
 use crate::artifact::{History, HistoryEpoch};
-use crate::dossier::{Finding, StageDossier};
+use crate::dossier::StageDossier;
 use crate::report::html::chart::{self, Chart, Scale, Series};
 use crate::report::html::subject::Subject;
 
 /// Every training of a subject.
 pub(super) fn section(subject: &Subject<'_>) -> Markup {
-    let histories = subject.findings().filter_map(|(stage, finding)| match finding {
-        Finding::History(history) => Some((stage, history)),
-        _ => None,
-    });
-    html! { @for (stage, history) in histories { (training(subject, stage, history)) } }
+    html! { @for (stage, history) in subject.histories() { (training(subject, stage, &history)) } }
 }
 
 /// A value of every epoch as a line; what is no number is left out.

@@ -54,13 +54,13 @@ pub(super) fn figure(subject: &Subject<'_>) -> Markup {
         figure.graph {
             div.scroll tabindex="0" role="group" aria-label="Graph of the stages" {
                 svg viewBox={ "0 0 " (layout.width) " " (height) } width=(layout.width) height=(height) role="img" aria-labelledby=(title) {
-                    title #(title) { (description(stages)) }
+                    title #(title) { (description(subject)) }
                     @for (index, node) in layout.nodes.iter().enumerate() {
                         @for above in &node.above { path.edge d=(layout.line(*above, index)) {} }
                         @if node.stage.is_none() { path.edge d={ "M" (node.x) " " (top(node.row)) "v" (HEIGHT) } {} }
                     }
                     @for node in &layout.nodes {
-                        @if let Some(stage) = node.stage { (drawn(&stages[stage], node)) }
+                        @if let Some(stage) = node.stage { (drawn(&stages[stage], node, subject.is_live)) }
                     }
                 }
             }
@@ -75,8 +75,8 @@ fn needed(stage: &StageDossier, stages: &[StageDossier]) -> Vec<usize> {
     stage.record.needs.iter().filter_map(place).collect()
 }
 
-fn drawn(stage: &StageDossier, node: &Node) -> Markup {
-    let (class, words) = state(stage);
+fn drawn(stage: &StageDossier, node: &Node, is_live: bool) -> Markup {
+    let (class, words) = state(stage, is_live);
     let (left, top) = (node.x - WIDTH / 2.0, top(node.row));
     html! {
         g class={ "stage " (class) } {
@@ -88,10 +88,12 @@ fn drawn(stage: &StageDossier, node: &Node) -> Markup {
     }
 }
 
-/// A class for the style, and words.
-pub(super) fn state(stage: &StageDossier) -> (&'static str, String) {
+/// A class for the style, and words; of a run that goes on, or of one that is over.
+pub(super) fn state(stage: &StageDossier, is_live: bool) -> (&'static str, String) {
     match stage.record.state {
+        StageState::Pending if is_live => ("not-run", "to come".to_owned()),
         StageState::Pending | StageState::NotRun => ("not-run", "not run".to_owned()),
+        StageState::Running if is_live => ("at-work", "● running".to_owned()),
         StageState::Running => ("running", "was running".to_owned()),
         StageState::Reused if stage.record.from_remote.is_some() => ("reused", "↺ from the remote".to_owned()),
         StageState::Reused => ("reused", "↺ reused".to_owned()),
@@ -108,14 +110,14 @@ pub(super) fn size(stage: &StageDossier) -> Option<String> {
 }
 
 /// The graph in words.
-fn description(stages: &[StageDossier]) -> String {
+fn description(subject: &Subject<'_>) -> String {
     let sentence = |stage: &StageDossier| {
         let needs: Vec<String> = stage.record.needs.iter().map(ToString::to_string).collect();
         let after = if needs.is_empty() { String::new() } else { format!(", after {}", crate::report::list(&needs)) };
-        let (_, words) = state(stage);
-        format!("{} ({}{after}): {}.", stage.record.stage.stage, stage.record.kind, words.trim_start_matches(['✓', '↺', '✗', ' ']))
+        let (_, words) = state(stage, subject.is_live);
+        format!("{} ({}{after}): {}.", stage.record.stage.stage, stage.record.kind, words.trim_start_matches(['✓', '↺', '✗', '●', ' ']))
     };
-    stages.iter().map(sentence).collect::<Vec<_>>().join(" ")
+    subject.chapter.stages.iter().map(sentence).collect::<Vec<_>>().join(" ")
 }
 
 fn top(row: usize) -> f64 {

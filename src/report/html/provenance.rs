@@ -8,11 +8,12 @@ use crate::event::RunOutcome;
 use crate::record::RunRecord;
 use crate::report::html::subject::Subject;
 use crate::report::html::{evaluation, graph};
-use crate::report::{bytes, list, seconds};
+use crate::report::{bytes, list, phrase, seconds};
 
-/// A line about a run for the top of the page.
-pub(super) fn headline(record: &RunRecord) -> Markup {
+/// A line about a run for the top of the page; of one that goes on, with how long it does.
+pub(super) fn headline(record: &RunRecord, goes_on: Option<f64>) -> Markup {
     let (class, outcome) = match record.outcome {
+        None if goes_on.is_some() => ("going", "● running"),
         Some(RunOutcome::Succeeded) => ("good", "✓ finished"),
         Some(RunOutcome::Failed) => ("bad", "✗ failed"),
         Some(RunOutcome::Interrupted) => ("bad", "interrupted"),
@@ -23,7 +24,8 @@ pub(super) fn headline(record: &RunRecord) -> Markup {
     html! {
         p.headline {
             span class={ "outcome " (class) } { (outcome) }
-            " run " @if let Some(name) = &record.name { strong { (name) } " " } code { (record.id) } ", " time datetime=(started) { (moment(started)) } ", took " (seconds(record.seconds))
+            " run " @if let Some(name) = &record.name { strong { (name) } " " } code { (record.id) } ", " time datetime=(started) { (moment(started)) } ", "
+            @match goes_on { Some(now) => { "for " (phrase::whole_seconds(now)) } None => { "took " (seconds(record.seconds)) } }
         }
     }
 }
@@ -41,7 +43,7 @@ pub(super) fn stages(subject: &Subject<'_>) -> Markup {
                 tbody { @for stage in stages { tr {
                     th scope="row" { (stage.record.stage.stage) }
                     td { (stage.record.kind) }
-                    td { (graph::state(stage).1) }
+                    td { (graph::state(stage, subject.is_live).1) }
                     td.number data-value=(stage.record.seconds) {
                         @if stage.record.key.is_some() { (seconds(stage.record.seconds)) (evaluation::bar(part(stage), "l0")) }
                     }
@@ -63,7 +65,7 @@ pub(super) fn of_run(dossier: &Dossier, index: usize, runs: usize) -> Markup {
     let provenance = &record.provenance;
     let id = format!("provenance-{index}");
     html! {
-        section.provenance aria-labelledby=(id) {
+        section.provenance #(format!("part-{id}")) aria-labelledby=(id) {
             h2 #(id) { "Provenance" @if runs > 1 { span.of { " · " (record.id) } } }
             dl.facts {
                 dt { "pipeline" } dd { (provenance.pipeline) }

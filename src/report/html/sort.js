@@ -1,6 +1,6 @@
 // Makes the headers of `table.sortable` buttons that sort its rows: by `data-value` or text, numbers as numbers.
 "use strict";
-for (const table of document.querySelectorAll("table.sortable")) {
+function sortable(table) {
   const body = table.tBodies[0];
   const headers = [...table.tHead.rows[0].cells];
   const value = (row, column) => row.cells[column].dataset.value ?? row.cells[column].textContent.trim();
@@ -23,3 +23,4 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+document.querySelectorAll("table.sortable").forEach(sortable);

@@ -7,7 +7,7 @@ mod state;
 use std::time::{Duration, Instant};
 
 use packtrain::artifact::{Checkpoint, InputSpec, Mean};
-use packtrain::event::{EpochMetrics, StageEvent};
+use packtrain::event::{EpochMetrics, EpochStart, StageEvent};
 use packtrain::stage::{Keep, Precision, StageContext, StageError, StageJob, Train};
 use packtrain::view::{Draws, Purpose};
 use tch::{Device, Kind, Tensor};
@@ -103,6 +103,7 @@ impl Training<'_> {
         let epoch = state.epoch + 1;
         let epochs = self.spec.total_epochs();
         let started = Instant::now();
+        context.emit(StageEvent::EpochStarted(EpochStart { epoch, epochs, learning_rate }));
         let progress = Progress::new(format!("epoch {epoch}/{epochs}"), self.data.train.len());
         let train = self.learn(learning_rate, state, progress, context)?;
         let seconds = started.elapsed().as_secs_f64();

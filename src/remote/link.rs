@@ -22,6 +22,10 @@ const CONNECT: Duration = Duration::from_secs(5);
 /// Of one request. Silence is bounded where answers are waited for (`patience.rs`), so that a long transfer need not be.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
+const NO_CREDENTIALS: &str = "the environment holds no credentials for it; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
+                              AWS_SKIP_SIGNATURE=true for a bucket that is open to all, or AWS_METADATA_ENDPOINT where the machine's \
+                              own role is meant";
+
 /// What asks and answers.
 #[derive(Debug)]
 pub(super) struct Link {
@@ -62,7 +66,11 @@ fn store(location: &RemoteLocation) -> Result<Arc<dyn ObjectStore>, String> {
             Arc::new(HttpBuilder::new().with_url(url.as_str()).with_client_options(options).with_retry(retry()).build().map_err(told)?)
         }
         RemoteLocation::S3 { bucket, prefix } => {
-            Arc::new(PrefixStore::new(s3().with_bucket_name(bucket).build().map_err(told)?, prefix.as_str()))
+            let s3 = s3();
+            if !names_credentials(&s3) {
+                return Err(NO_CREDENTIALS.to_owned());
+            }
+            Arc::new(PrefixStore::new(s3.with_bucket_name(bucket).build().map_err(told)?, prefix.as_str()))
         }
     })
 }
@@ -76,6 +84,20 @@ fn s3() -> AmazonS3Builder {
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), format!("{} seconds", CONNECT.as_secs()))
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), format!("{} seconds", LONGEST.as_secs()));
     if is_plain { s3.with_allow_http(true) } else { s3 }
+}
+
+/// Whether it says where credentials are, or that none are needed. Without that the store would ask a service of the network that the
+/// machine happens to be in.
+fn names_credentials(s3: &AmazonS3Builder) -> bool {
+    use AmazonS3ConfigKey as Key;
+    let has = |key: Key| s3.get_config_value(&key).is_some();
+    has(Key::AccessKeyId)
+        || has(Key::SecretAccessKey)
+        || (has(Key::WebIdentityTokenFile) && has(Key::RoleArn))
+        || has(Key::ContainerCredentialsRelativeUri)
+        || (has(Key::ContainerCredentialsFullUri) && has(Key::ContainerAuthorizationTokenFile))
+        || has(Key::MetadataEndpoint)
+        || s3.get_config_value(&Key::SkipSignature).is_some_and(|value| value == "true")
 }
 
 fn plain_client() -> ClientOptions {
@@ -97,4 +119,26 @@ fn client() -> Result<ClientOptions, String> {
 fn retry() -> RetryConfig {
     let backoff = BackoffConfig { init_backoff: Duration::from_millis(100), max_backoff: Duration::from_secs(2), base: 2.0 };
     RetryConfig { backoff, max_retries: 3, retry_timeout: Duration::from_secs(10) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_credentials_asks_nobody_for_some() {
+        use AmazonS3ConfigKey as Key;
+        let named = |values: &[(Key, &str)]| {
+            let s3 = values.iter().fold(AmazonS3Builder::new(), |s3, (key, value)| s3.with_config(*key, *value));
+            names_credentials(&s3)
+        };
+        assert!(!named(&[]));
+        assert!(!named(&[(Key::Region, "eu-west-1"), (Key::Endpoint, "http://127.0.0.1:1")]));
+        assert!(!named(&[(Key::WebIdentityTokenFile, "/token")]));
+        assert!(!named(&[(Key::SkipSignature, "false")]));
+        assert!(named(&[(Key::AccessKeyId, "key"), (Key::SecretAccessKey, "secret")]));
+        assert!(named(&[(Key::WebIdentityTokenFile, "/token"), (Key::RoleArn, "arn:aws:iam::1:role/r")]));
+        assert!(named(&[(Key::SkipSignature, "true")]));
+        assert!(named(&[(Key::MetadataEndpoint, "http://127.0.0.1:1")]));
+    }
 }

@@ -40,7 +40,14 @@ impl<'a> Subject<'a> {
                     Some(variant) => variant.variant.to_string(),
                     None => run.to_owned(),
                 };
-                subjects.push(Subject { name, id: format!("s{}", subjects.len()), chapter, warnings: &record.warnings, is_live, is_one_of_many });
+                subjects.push(Subject {
+                    name,
+                    id: format!("s{}", subjects.len()),
+                    chapter,
+                    warnings: &record.warnings,
+                    is_live,
+                    is_one_of_many,
+                });
             }
         }
         subjects

@@ -204,16 +204,16 @@ mod tests {
         let at = |columns, glyphs| stage_line::running("train", &training(), 24.0, Look { columns, glyphs });
         let lines = [160, 120, 99, 79, 60, 39, 20, 4].map(|columns| at(columns, &Glyphs::UNICODE));
         insta::assert_snapshot!(lines.join("\n"), @"
-        train  ━━━━━━━─────────────────  epoch 3/8  412 images/s  56 s left  loss █▃▁ 0.5123  val accuracy ▁█ 55.00 %
-        train  ━━━━━━━─────────────────  epoch 3/8  412 images/s  56 s left  loss █▃▁ 0.5123  val accuracy ▁█ 55.00 %
-        train  ━━━━────────  epoch 3/8  412 images/s  56 s left  loss █▃▁ 0.5123  val accuracy ▁█ 55.00 %
-        train  ━━────  epoch 3/8  412/s  0:56 left  loss █▃▁ 0.5123  val acc ▁█ 55.00 %
-        train  ━━━───────  epoch 3/8  0:56 left  loss █▃▁ 0.5123
+        train  ━━━━━━━─────────────────  epoch 3/8  412 images/s  56 s left  loss █▃▁      0.5123  val accuracy ▁█       55.00 %
+        train  ━━━━━━━─────────────────  epoch 3/8  412 images/s  56 s left  loss █▃▁      0.5123  val accuracy ▁█       55.00 %
+        train  ━━━───────  epoch 3/8  412/s  0:56 left  loss █▃▁    0.5123  val acc ▁█     55.00 %
+        train  ━━────  epoch 3/8  0:56 left  loss █▃▁  0.5123  val acc ▁█   55.00 %
+        train  ━━━───────  epoch 3/8  0:56 left  loss █▃▁  0.5123
         train  epoch 3/8  0:56 left
         train  epoch 3/8
         tra…
         ");
-        insta::assert_snapshot!(at(79, &Glyphs::ASCII), @"train  ##....  epoch 3/8  412/s  0:56 left  loss @-. 0.5123  val acc .@ 55.00 %");
+        insta::assert_snapshot!(at(79, &Glyphs::ASCII), @"train  ##....  epoch 3/8  0:56 left  loss @-.  0.5123  val acc .@   55.00 %");
         for columns in 1..200 {
             assert!(measure_text_width(&at(columns, &Glyphs::UNICODE)) <= columns, "{columns}");
         }
@@ -258,6 +258,6 @@ mod tests {
 
     fn result(stage: StagePath, key: ActionKey) -> StageResult {
         let (metrics, output, files, unstable_inputs) = Default::default();
-        StageResult { stage, key, seconds: 2.5, metrics, output, files, unstable_inputs }
+        StageResult { stage, key, seconds: 2.5, metrics, output, files, from_remote: None, unstable_inputs }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::artifact::{ImagesFile, Picture, PictureError, RowLabels};
 use crate::dossier::{Limits, Thumbnail};
 use crate::stage::StageError;
-use crate::view::{ImageSource, Sample, TrainingViews, crops};
+use crate::view::{ImageSource, Sample, TrainingViews, Workbench, crops};
 
 /// A packed image.
 #[derive(Debug)]
@@ -77,7 +77,7 @@ fn sample(images: &ImagesFile, row: usize) -> Result<SampleImage, PictureError> 
 fn seen(source: &ImageSource, sample: Sample) -> Result<Thumbnail, StageError> {
     let side = source.side();
     let mut input = vec![0.0; side * side * 3];
-    source.fill(&mut input, sample);
+    source.fill(&mut input, sample, &mut Workbench::default());
     let pixels = input.iter().map(|value| value.round() as u8).collect();
     Thumbnail::of(Picture { width: side, height: side, pixels }).map_err(|error| source.error(error.to_string()))
 }

@@ -11,4 +11,4 @@ mod warp;
 pub use random::{Draws, Purpose};
 pub use sample::{Sample, TrainingViews, View, crops};
 pub use source::{ImageSource, Normalization};
-pub use warp::Warp;
+pub use warp::{Warp, Workbench};

@@ -4,9 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+
 use crate::artifact::{ImagesFile, Mean, MeanImage, Picture, resize_area};
 use crate::stage::{EvalView, Normalize, StageError};
-use crate::view::{Sample, View};
+use crate::view::{Sample, View, Workbench};
 
 /// An images file, read as a network with a square input of a given size wants it.
 #[derive(Debug)]
@@ -16,6 +18,15 @@ pub struct ImageSource {
     /// Side of the network's input.
     size: usize,
     normalization: Normalization,
+    line: NormalizedLine,
+}
+
+/// What happens to every number of a line, so that no loop need know of channels.
+#[derive(Debug)]
+struct NormalizedLine {
+    /// Empty where every pixel has an offset of its own.
+    offsets: Vec<f32>,
+    factors: Vec<f32>,
 }
 
 /// What happens to every pixel: `(pixel - offset) * factor`.
@@ -38,7 +49,8 @@ impl ImageSource {
     /// Opens the file; an error if `normalization` is for images of another size.
     pub fn open(path: &Path, size: u32, normalization: Normalization) -> Result<ImageSource, StageError> {
         let images = ImagesFile::open(path)?;
-        let source = ImageSource { path: path.to_owned(), images, size: size as usize, normalization };
+        let line = normalization.line(size as usize);
+        let source = ImageSource { path: path.to_owned(), images, size: size as usize, normalization, line };
         let (height, width) = source.images.size();
         match &source.normalization.offset {
             Offset::Pixel(mean) if (mean.height, mean.width) != (height, width) => {
@@ -117,14 +129,19 @@ impl ImageSource {
         samples.chunks(batch).map(<[Sample]>::to_vec).collect()
     }
 
+    /// Writes the inputs `[n,size,size,3]` of many samples, in as many threads as rayon has.
+    pub fn fill_all(&self, inputs: &mut [f32], samples: &[Sample]) {
+        let inputs = inputs.par_chunks_exact_mut(self.size * self.size * 3);
+        inputs.zip(samples).for_each_init(Workbench::default, |bench, (input, sample)| self.fill(input, *sample, bench));
+    }
+
     /// Writes the input `[size,size,3]` of one sample.
-    pub fn fill(&self, input: &mut [f32], sample: Sample) {
+    pub fn fill(&self, input: &mut [f32], sample: Sample, bench: &mut Workbench) {
         match sample.warp {
             None => self.fill_view(input, sample),
             Some(warp) => {
-                let mut straight = vec![0.0; input.len()];
-                self.fill_view(&mut straight, sample);
-                warp.apply(&straight, input, self.size);
+                self.fill_view(bench.straight(self.size), sample);
+                warp.apply(bench, input, self.size);
             }
         }
         if sample.mirrored {
@@ -148,19 +165,21 @@ impl ImageSource {
 
     /// Writes the square at (`top`, `left`) of an image that is `width` pixels wide.
     fn fill_from(&self, input: &mut [f32], pixels: &[u8], width: usize, (top, left): (usize, usize)) {
-        let factor = self.normalization.factor;
         for (y, line) in input.chunks_exact_mut(self.size * 3).enumerate() {
             let start = ((top + y) * width + left) * 3;
             let range = start..start + self.size * 3;
-            let (line, pixels) = (line.as_chunks_mut::<3>().0, pixels[range.clone()].as_chunks::<3>().0);
-            let pairs = line.iter_mut().zip(pixels);
-            match &self.normalization.offset {
-                Offset::Channel(offset) => pairs.for_each(|(input, pixel)| *input = normalized(pixel, offset, &factor)),
-                Offset::Pixel(mean) => pairs
-                    .zip(mean.values[range].as_chunks::<3>().0)
-                    .for_each(|((input, pixel), offset)| *input = normalized(pixel, offset, &factor)),
-            }
+            let offsets = match &self.normalization.offset {
+                Offset::Channel(_) => &self.line.offsets,
+                Offset::Pixel(mean) => &mean.values[range.clone()],
+            };
+            normalize(line, &pixels[range], offsets, &self.line.factors);
         }
+    }
+}
+
+fn normalize(line: &mut [f32], bytes: &[u8], offsets: &[f32], factors: &[f32]) {
+    for (out, (byte, (offset, factor))) in line.iter_mut().zip(bytes.iter().zip(offsets.iter().zip(factors))) {
+        *out = (f32::from(*byte) - offset) * factor;
     }
 }
 
@@ -182,6 +201,15 @@ impl Normalization {
         Normalization { offset: image.map_or(Offset::Channel(channels), Offset::Pixel), factor: [scale as f32; 3] }
     }
 
+    fn line(&self, size: usize) -> NormalizedLine {
+        let repeated = |channels: &[f32; 3]| channels.iter().copied().cycle().take(size * 3).collect();
+        let offsets = match &self.offset {
+            Offset::Channel(channels) => repeated(channels),
+            Offset::Pixel(_) => Vec::new(),
+        };
+        NormalizedLine { offsets, factors: repeated(&self.factor) }
+    }
+
     /// What a stage asks for; `None` for `auto`, which the weights decide.
     pub fn requested(normalize: &Normalize) -> Option<Normalization> {
         match normalize {
@@ -190,8 +218,4 @@ impl Normalization {
             Normalize::Custom { scale, mean, std } => Some(Normalization::standard(*scale, *mean, *std)),
         }
     }
-}
-
-fn normalized(pixel: &[u8; 3], offset: &[f32; 3], factor: &[f32; 3]) -> [f32; 3] {
-    std::array::from_fn(|channel| (f32::from(pixel[channel]) - offset[channel]) * factor[channel])
 }

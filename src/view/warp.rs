@@ -26,12 +26,23 @@ struct Affine {
     offset: [f64; 2],
 }
 
-/// Two neighbours on one axis, as multiples of a stride, and how much the second one counts.
-#[derive(Debug, Clone, Copy)]
-struct Neighbours {
-    first: usize,
-    second: usize,
-    weight: f32,
+/// The buffers of a thread that warps one image after the other.
+#[derive(Debug, Default)]
+pub struct Workbench {
+    /// The image before the warp, `[size,size,3]`, and zeros behind it, so that every pixel has a neighbour to the right and one below.
+    straight: Vec<f32>,
+    places: Places,
+}
+
+/// Where the pixels of a line come from.
+#[derive(Debug, Default)]
+struct Places {
+    /// Index of the number at the upper left.
+    corner: Vec<i32>,
+    /// How much the lower neighbours count.
+    down: Vec<f32>,
+    /// How much the right neighbours count.
+    right: Vec<f32>,
 }
 
 impl Warp {
@@ -50,20 +61,13 @@ impl Warp {
         })
     }
 
-    /// Writes the warped image: both are `[size,size,3]`. What lies outside is the nearest pixel at the edge.
-    pub fn apply(&self, from: &[f32], to: &mut [f32], size: usize) {
-        let Affine { matrix: [by_y, by_x], offset } = self.affine(size);
-        let pixels = from.as_chunks::<3>().0;
+    /// Writes the warped image, `[size,size,3]`, of the one on the workbench. What lies outside is the nearest pixel at the edge.
+    pub fn apply(&self, bench: &mut Workbench, to: &mut [f32], size: usize) {
+        let affine = self.affine(size);
+        bench.places.resize(size);
         for (y, line) in to.chunks_exact_mut(size * 3).enumerate() {
-            let start = [by_y[0] * y as f64 + offset[0], by_x[0] * y as f64 + offset[1]];
-            for (x, out) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-                let down = Neighbours::of(start[0] + by_y[1] * x as f64, size, size);
-                let right = Neighbours::of(start[1] + by_x[1] * x as f64, size, 1);
-                let corner = |row: usize, column: usize| &pixels[row + column];
-                let upper = mix(corner(down.first, right.first), corner(down.first, right.second), right.weight);
-                let lower = mix(corner(down.second, right.first), corner(down.second, right.second), right.weight);
-                *out = mix(&upper, &lower, down.weight);
-            }
+            bench.places.find(affine, y, size);
+            sample_line(&bench.straight, size * 3, &bench.places, line);
         }
     }
 
@@ -83,16 +87,55 @@ impl Warp {
     }
 }
 
-impl Neighbours {
-    fn of(place: f64, size: usize, stride: usize) -> Neighbours {
-        let place = place.clamp(0.0, (size - 1) as f64);
-        let first = place as usize;
-        Neighbours { first: first * stride, second: (first + 1).min(size - 1) * stride, weight: (place - first as f64) as f32 }
+impl Workbench {
+    /// Room for the image to be warped: `[size,size,3]`.
+    pub fn straight(&mut self, size: usize) -> &mut [f32] {
+        // A line more, and what is read with the last pixel of that.
+        self.straight.resize((size + 1) * size * 3 + 4, 0.0);
+        &mut self.straight[..size * size * 3]
     }
 }
 
-fn mix(a: &[f32; 3], b: &[f32; 3], weight: f32) -> [f32; 3] {
-    std::array::from_fn(|channel| a[channel] + (b[channel] - a[channel]) * weight)
+impl Places {
+    fn resize(&mut self, size: usize) {
+        self.corner.resize(size, 0);
+        self.down.resize(size, 0.0);
+        self.right.resize(size, 0.0);
+    }
+
+    /// Those of the line `y`.
+    fn find(&mut self, affine: Affine, y: usize, size: usize) {
+        let Affine { matrix: [by_y, by_x], offset } = affine;
+        let start = [by_y[0] * y as f64 + offset[0], by_x[0] * y as f64 + offset[1]];
+        let last = (size - 1) as f64;
+        let targets = self.corner.iter_mut().zip(self.down.iter_mut().zip(&mut self.right));
+        for (x, (corner, (down, right))) in (0_i32..).zip(targets) {
+            let place_y = (start[0] + by_y[1] * f64::from(x)).max(0.0).min(last);
+            let place_x = (start[1] + by_x[1] * f64::from(x)).max(0.0).min(last);
+            let (row, column) = (place_y as i32, place_x as i32);
+            *corner = (row * size as i32 + column) * 3;
+            *down = (place_y - f64::from(row)) as f32;
+            *right = (place_x - f64::from(column)) as f32;
+        }
+    }
+}
+
+/// Interpolates a line of an image whose lines have `stride` numbers. In the last column and the last line the neighbour is another
+/// pixel or a zero, and counts nothing.
+fn sample_line(straight: &[f32], stride: usize, places: &Places, line: &mut [f32]) {
+    let places = places.corner.iter().zip(places.down.iter().zip(&places.right));
+    for (out, (corner, (down, right))) in line.as_chunks_mut::<3>().0.iter_mut().zip(places) {
+        let corner = *corner as usize;
+        let (upper, lower) = (&straight[corner..corner + 7], &straight[corner + stride..corner + stride + 7]);
+        // Four lanes are an instruction, three are not.
+        let mut value = [0.0; 4];
+        for lane in 0..4 {
+            let above = upper[lane] + (upper[lane + 3] - upper[lane]) * right;
+            let below = lower[lane] + (lower[lane + 3] - lower[lane]) * right;
+            value[lane] = above + (below - above) * down;
+        }
+        out.copy_from_slice(&value[..3]);
+    }
 }
 
 #[cfg(test)]
@@ -103,12 +146,18 @@ mod tests {
 
     const STILL: Warp = Warp { rotation: 0.0, shift: [0.0; 2], shear: 0.0, zoom: [1.0; 2] };
 
+    fn warped(warp: Warp, image: &[f32], size: usize) -> Vec<f32> {
+        let (mut bench, mut warped) = (Workbench::default(), vec![0.0; image.len()]);
+        bench.straight(size).copy_from_slice(image);
+        warp.apply(&mut bench, &mut warped, size);
+        warped
+    }
+
     /// What `warp` makes of a 5×5 image `(7y² + 31x + 5xy) mod 64`; green is red plus 100, blue is 9 everywhere.
     fn red(warp: Warp) -> Vec<f32> {
         let value = |y: usize, x: usize| ((7 * y * y + 31 * x + 5 * x * y) % 64) as f32;
         let image: Vec<f32> = (0..25).flat_map(|place| [value(place / 5, place % 5), value(place / 5, place % 5) + 100.0, 9.0]).collect();
-        let mut warped = vec![0.0; image.len()];
-        warp.apply(&image, &mut warped, 5);
+        let warped = warped(warp, &image, 5);
         let pixels = warped.as_chunks::<3>().0;
         assert!(pixels.iter().all(|[red, green, blue]| (green - red - 100.0).abs() < 1e-4 && *blue == 9.0));
         pixels.iter().map(|pixel| pixel[0]).collect()
@@ -157,9 +206,7 @@ mod tests {
     #[test]
     fn a_warp_that_does_nothing_changes_no_bit() {
         let image: Vec<f32> = (0..4 * 4 * 3).map(|value| value as f32 / 7.0).collect();
-        let mut warped = vec![0.0; image.len()];
-        STILL.apply(&image, &mut warped, 4);
-        assert_eq!(warped, image);
+        assert_eq!(warped(STILL, &image, 4), image);
     }
 
     #[test]

@@ -3,45 +3,53 @@
 //! Knows nothing of networks and labels.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{channel, sync_channel};
 use std::thread;
 
 use packtrain::stage::StageError;
 use packtrain::view::{ImageSource, Sample};
-use rayon::prelude::*;
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
+
+use crate::kernels;
 
 /// Batches that are ready while the network works.
 const AHEAD: usize = 1;
 
-/// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last.
+/// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last, which it must not keep: once it
+/// returns, their memory is that of a later batch. New memory costs more time in page faults than inputs take to compute.
 pub fn for_each(
     source: &ImageSource,
     plan: &[Vec<Sample>],
-    mut work: impl FnMut(&[Sample], Tensor) -> Result<(), StageError>,
+    mut work: impl FnMut(&[Sample], &Tensor) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
+    let greatest = plan.iter().map(Vec::len).max().unwrap_or(0);
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
+        let (give_back, given_back) = channel();
         let producer = scope.spawn(move || {
             for samples in plan {
-                if sender.send(inputs(source, samples)).is_err() {
+                let mut room = given_back.try_recv().unwrap_or_else(|_| room(greatest, source.side()));
+                let used = samples.len() * source.side() * source.side() * 3;
+                source.fill_all(&mut kernels::numbers_mut(&mut room)[..used], samples);
+                if sender.send(room).is_err() {
                     return; // `work` failed and the receiver is gone
                 }
             }
         });
-        let result = plan.iter().zip(receiver).try_for_each(|(samples, inputs)| work(samples, inputs));
+        let result = plan.iter().zip(receiver).try_for_each(|(samples, room)| {
+            work(samples, &room.narrow(0, 0, samples.len() as i64).permute([0, 3, 1, 2]))?;
+            // Nobody takes it once the last batch is prepared.
+            drop(give_back.send(room));
+            Ok(())
+        });
         producer.join().unwrap_or_else(|panic| resume_unwind(panic));
         result
     })
 }
 
-fn inputs(source: &ImageSource, samples: &[Sample]) -> Tensor {
-    let size = source.side();
-    let mut pixels = vec![0.0_f32; samples.len() * size * size * 3];
-    let parts = pixels.par_chunks_exact_mut(size * size * 3);
-    parts.zip(samples).for_each(|(input, sample)| source.fill(input, *sample));
-    let (count, size) = (samples.len() as i64, size as i64);
-    Tensor::from_slice(&pixels).view([count, size, size, 3]).permute([0, 3, 1, 2])
+/// The memory of a batch: `[count,size,size,3]`.
+fn room(count: usize, size: usize) -> Tensor {
+    Tensor::empty([count, size, size, 3].map(|extent| extent as i64), (Kind::Float, Device::Cpu))
 }
 
 #[cfg(test)]
@@ -73,7 +81,7 @@ mod tests {
     fn channel(source: &ImageSource, sample: Sample, channel: i64) -> Vec<f32> {
         let mut inputs = Vec::new();
         let plan = [vec![sample]];
-        let work = |_: &[Sample], tensor: Tensor| {
+        let work = |_: &[Sample], tensor: &Tensor| {
             inputs = numbers(&tensor.select(1, channel));
             Ok(())
         };

@@ -10,6 +10,7 @@ mod features;
 #[cfg(test)]
 mod fixture;
 mod inference;
+mod kernels;
 mod net;
 mod optim;
 mod serve;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, EvalView, InputUse, OutputDecl, ParameterProblem, Reference};
+use crate::stage::{ArtifactType, EvalView, InputUse, OutputDecl, ParameterProblem, Precision, Reference};
 
 /// Runs a network without its last layer over packed images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -38,6 +38,9 @@ pub struct ExtractFeatures {
     #[serde(default = "ExtractFeatures::default_batch")]
     #[schemars(range(min = 1))]
     pub batch: u32,
+    /// The numbers that the network computes with; the features are written as fp32.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 /// Networks whose weights are made elsewhere.

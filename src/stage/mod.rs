@@ -110,11 +110,11 @@ impl StageSpec {
         match self {
             StageSpec::Pack(_) => 2,
             StageSpec::ComputeMean(_) => 1,
-            StageSpec::ExtractFeatures(_) => 2,
-            StageSpec::Train(_) => 3,
+            StageSpec::ExtractFeatures(_) => 3,
+            StageSpec::Train(_) => 4,
             StageSpec::TrainLogistic(_) => 1,
-            StageSpec::OversampleEval(_) => 3,
-            StageSpec::Evaluate(_) => 3,
+            StageSpec::OversampleEval(_) => 4,
+            StageSpec::Evaluate(_) => 4,
             StageSpec::Command(_) => 1,
         }
     }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Reference};
+use crate::stage::{ArtifactType, InputUse, OutputDecl, ParameterProblem, Precision, Reference};
 
 /// Evaluates a network on whole images and on ten crops of each, side by side.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,12 +22,16 @@ pub struct OversampleEval {
     #[serde(default = "OversampleEval::default_batch")]
     #[schemars(range(min = 1))]
     pub batch: u32,
+    /// The numbers that the network computes with.
+    #[serde(default)]
+    pub precision: Precision,
 }
 
 impl OversampleEval {
     /// So many crops of packed images, else as it is by default.
     pub fn of(images: Reference, model: Reference, crops: u32) -> OversampleEval {
-        OversampleEval { images, model, mean: None, crops, batch: OversampleEval::default_batch() }
+        let (batch, precision) = (OversampleEval::default_batch(), Precision::default());
+        OversampleEval { images, model, mean: None, crops, batch, precision }
     }
 
     pub(super) fn inputs(&self) -> Vec<InputUse<'_>> {

@@ -5,7 +5,7 @@
 
 use packtrain::artifact::{Evaluation, OversampleEvaluation, Predictions};
 use packtrain::event::StageEvent;
-use packtrain::stage::{Evaluate, OversampleEval, StageContext, StageError, StageJob};
+use packtrain::stage::{Evaluate, OversampleEval, Precision, StageContext, StageError, StageJob};
 use packtrain::view::{ImageSource, Sample, View, crops};
 use tch::Device;
 
@@ -17,12 +17,13 @@ use crate::trained::TrainedNetwork;
 struct Subject {
     model: TrainedNetwork,
     source: ImageSource,
+    precision: Precision,
     device: Device,
 }
 
 /// Runs `evaluate`.
 pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
-    let subject = Subject::open(job, device)?;
+    let subject = Subject::open(job, Precision::Fp32, device)?;
     let plan = subject.whole_images(spec.batch)?;
     let probabilities = subject.probabilities("evaluating", &plan, 1, context)?;
     let predictions = subject.predictions(&probabilities);
@@ -36,7 +37,7 @@ pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageC
 
 /// Runs `oversample-eval`. The predictions written are those of the crops.
 pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
-    let subject = Subject::open(job, device)?;
+    let subject = Subject::open(job, spec.precision, device)?;
     let source = &subject.source;
     let views = crops(source, spec.crops)?;
     let baseline_plan = subject.whole_images(spec.batch.saturating_mul(spec.crops))?;
@@ -70,13 +71,13 @@ fn all(source: &ImageSource) -> Vec<usize> {
 }
 
 impl Subject {
-    fn open(job: &StageJob, device: Device) -> Result<Subject, StageError> {
+    fn open(job: &StageJob, precision: Precision, device: Device) -> Result<Subject, StageError> {
         let model = TrainedNetwork::open(job.file("model")?, device)?;
         if let Some(mean) = job.optional_file("mean")? {
             model.check_mean(mean)?;
         }
         let source = ImageSource::open(job.file("images")?, model.input.size, model.normalization())?;
-        Ok(Subject { model, source, device })
+        Ok(Subject { model, source, precision, device })
     }
 
     /// Every image as it is evaluated.
@@ -94,8 +95,8 @@ impl Subject {
     ) -> Result<Vec<f32>, StageError> {
         let classes = self.model.class_names.len();
         let images = self.source.images().len();
-        let forward = |images: &_| self.model.net.logits(images, Mode::Infer);
-        let inference = Inference { device: self.device, activity: activity.to_owned(), forward: &forward };
+        let forward = |images: &_| self.model.net.logits(images, Mode::Frozen);
+        let inference = Inference { device: self.device, precision: self.precision, activity: activity.to_owned(), forward: &forward };
         let mut probabilities = Vec::with_capacity(images * classes);
         inference.run(&self.source, plan, context, |logits| {
             probabilities.extend(logits.chunks(classes * each).flat_map(|logits| mean_softmax(logits, classes)));

@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use packtrain::artifact::{FeaturesWriter, ImagesFile, ModelFile};
-use packtrain::stage::{EvalView, ExtractFeatures, PretrainedNetwork, RowCounts, RowSources, StageContext, StageError, StageJob};
+use packtrain::stage::{
+    EvalView, ExtractFeatures, Precision, PretrainedNetwork, RowCounts, RowSources, StageContext, StageError, StageJob,
+};
 use packtrain::view::{ImageSource, Normalization};
 use tch::Device;
 
@@ -24,6 +26,7 @@ struct Extractor {
     view: EvalView,
     normalization: Normalization,
     batch: u32,
+    precision: Precision,
     device: Device,
 }
 
@@ -152,7 +155,8 @@ impl Extractor {
         let source = ImageSource::open(set.file, self.size, self.normalization.clone())?;
         let plan = source.full_batches(source.eval_view(self.view)?, missing, self.batch);
         let activity = format!("extracting {}", set.output);
-        let inference = Inference { device: self.device, activity, forward: &|images| self.net.features(images) };
+        let inference =
+            Inference { device: self.device, precision: self.precision, activity, forward: &|images| self.net.features(images) };
         let mut missing = missing.iter();
         inference.run(&source, &plan, context, |features| {
             // What fills the last batch comes after all rows.
@@ -169,6 +173,7 @@ fn trained(spec: &ExtractFeatures, model: &Path, device: Device) -> Result<Extra
         normalization: model.normalization(),
         net: FeatureNet::Classifier(model.net),
         batch: spec.batch,
+        precision: spec.precision,
         device,
     })
 }
@@ -184,7 +189,7 @@ fn pretrained(spec: &ExtractFeatures, network: PretrainedNetwork, path: &Path, d
         None => of_metadata(&file).map_err(invalid)?,
     };
     let (size, view) = (spec.size.unwrap_or(PretrainedNetwork::SIZE), spec.view.unwrap_or_default());
-    Ok(Extractor { net, size, view, normalization, batch: spec.batch, device })
+    Ok(Extractor { net, size, view, normalization, batch: spec.batch, precision: spec.precision, device })
 }
 
 /// The normalisation that a weights file asks for: `scale` is `0-255` or `0-1`, `mean` and `std` are three numbers in the units

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use packtrain::event::{StageEvent, Unit};
-use packtrain::stage::{StageContext, StageError};
+use packtrain::stage::{Precision, StageContext, StageError};
 use packtrain::view::{ImageSource, Sample};
 use tch::{Device, Kind, Tensor};
 
@@ -12,6 +12,8 @@ use crate::batches;
 /// A network's forward pass, `[N,3,size,size]` to `[N,D]`, where it runs, and what it is called in progress reports.
 pub struct Inference<'a> {
     pub device: Device,
+    /// The numbers that it computes with.
+    pub precision: Precision,
     pub activity: String,
     pub forward: &'a dyn Fn(&Tensor) -> Tensor,
 }
@@ -40,7 +42,8 @@ impl Inference<'_> {
         let mut progress = Progress::new(self.activity.clone(), images);
         batches::for_each(source, plan, |samples, inputs| {
             context.check_cancelled()?;
-            let outputs = tch::no_grad(|| (self.forward)(&inputs.to_device(self.device)));
+            let inputs = in_precision(&inputs.to_device(self.device), self.precision);
+            let outputs = tch::no_grad(|| (self.forward)(&inputs));
             sink(&numbers(&outputs))?;
             progress.advance(distinct_images(samples), context);
             Ok(())
@@ -63,6 +66,14 @@ impl Progress {
             let (activity, done, total) = (self.activity.clone(), self.done, self.total);
             context.emit(StageEvent::Progress { activity, done, total, unit: Unit::Images });
         }
+    }
+}
+
+/// Images as a network takes them that computes with such numbers.
+pub fn in_precision(images: &Tensor, precision: Precision) -> Tensor {
+    match precision {
+        Precision::Fp32 => images.shallow_clone(),
+        Precision::Bf16 => images.to_kind(Kind::BFloat16),
     }
 }
 

@@ -58,6 +58,7 @@ fn print_hello() -> io::Result<()> {
 fn serve_standard_streams() -> io::Result<()> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     leave_cores_to_libtorch()?;
+    kernels::keep_memory();
     let cancelled = Arc::new(AtomicBool::new(false));
     let on_signal = Arc::clone(&cancelled);
     // Ctrl-C reaches the whole group of processes; the worker then stops at the next step and says so.

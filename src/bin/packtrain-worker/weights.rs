@@ -90,6 +90,11 @@ impl Weights {
         self.add(name, Role::Statistic, statistic)
     }
 
+    /// Where the tensors are.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
     /// All tensors, in the order of the layers.
     pub fn iter(&self) -> impl Iterator<Item = &Weight> {
         self.list.iter()

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::net::layers::{Dense, Mode, conv, dropout, global_mean, max_pool_same};
-use crate::net::unit::{Unit, UnitRule};
+use crate::net::unit::{Branch, Unit, UnitRule, join};
 use crate::weights::Weights;
 
 /// conv → norm → activation everywhere, or with norm last.
@@ -101,9 +101,10 @@ impl Inception {
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let in_turn = |units: &[Unit; 2]| units[1].forward(&units[0].forward(x, mode), mode);
-        let pooled = self.pool.forward(&max_pool_same(x, 1), mode);
-        Tensor::cat(&[self.one.forward(x, mode), in_turn(&self.three), in_turn(&self.five), pooled], 1)
+        let [three, five] = [&self.three[0], &self.five[0]].map(|reduce| reduce.forward(x, mode));
+        let pooled = max_pool_same(x, 1);
+        let (three, five) = (Branch::Unit(&self.three[1], &three), Branch::Unit(&self.five[1], &five));
+        join(&[Branch::Unit(&self.one, x), three, five, Branch::Unit(&self.pool, &pooled)], mode)
     }
 }
 

@@ -1,15 +1,22 @@
 //! The layers that networks are made of. Images are `[N,C,H,W]` lying in memory as channels-last. A layer computes with numbers of
 //! the kind of its input, fp32 or bf16; its own tensors are fp32.
 
-use tch::{Kind, Tensor};
+use std::cell::OnceCell;
 
+use tch::{Device, Kind, Tensor};
+
+use crate::kernels::{self, BranchNorm, MaxPool, ReluPlace, Then, Window};
 use crate::weights::Weights;
 
-/// Whether a forward pass is part of training: normalisation then uses the batch's own statistics, and dropout drops.
+/// What a forward pass is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
+    /// Normalisation uses the batch's own statistics, and dropout drops.
     Train,
+    /// To see how far a training is.
     Infer,
+    /// As `Infer`, with weights that change no more: what follows from them is computed once. Without gradients.
+    Frozen,
 }
 
 /// A convolution: `{name}.weight` `[out, in, side, side]` and, if it has one, `{name}.bias` `[out]`.
@@ -18,6 +25,14 @@ pub struct Conv {
     shape: ConvShape,
     kernel: Tensor,
     bias: Option<Tensor>,
+    frozen: OnceCell<FrozenConv>,
+}
+
+/// A kernel and a bias into which the normalisation that follows is drawn.
+#[derive(Debug)]
+struct FrozenConv {
+    packed: Tensor,
+    bias: Tensor,
 }
 
 /// The dimensions of a convolution with a square window.
@@ -114,20 +129,70 @@ impl Conv {
     /// Without a bias, as in front of a normalisation that adds one.
     pub fn without_bias(weights: &mut Weights, name: &str, shape: ConvShape) -> Conv {
         let kernel = weights.kernel(format!("{name}.weight"), &[shape.outputs, shape.inputs, shape.side, shape.side]);
-        Conv { shape, kernel, bias: None }
+        Conv { shape, kernel, bias: None, frozen: OnceCell::new() }
     }
 
     /// `[N, in, H, W]` to `[N, out, H', W']`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
+        self.convolve(x, self.bias.as_ref())
+    }
+
+    /// The same, but for the bias.
+    pub fn forward_without_bias(&self, x: &Tensor) -> Tensor {
+        self.convolve(x, None)
+    }
+
+    /// `[out]`.
+    pub fn bias(&self) -> Option<&Tensor> {
+        self.bias.as_ref()
+    }
+
+    /// The convolution, the normalisation if there is one, which must always be the same, and what follows. Fast if the mode is
+    /// `Frozen`.
+    pub fn forward_then(&self, x: &Tensor, norm: Option<&Norm>, then: &Then, mode: Mode) -> Tensor {
+        if mode == Mode::Frozen && x.device() == Device::Cpu && kernels::can_convolve(x.kind()) {
+            let (x, padding) = self.padded(x);
+            let window = Window { padding, stride: self.shape.stride };
+            let frozen = self.frozen.get_or_init(|| self.freeze(norm, window, &x));
+            return kernels::convolve(&x, [&frozen.packed, &frozen.bias], window, then);
+        }
+        let y = self.forward(x);
+        let y = norm.map_or_else(|| y.shallow_clone(), |norm| norm.forward(&y, mode));
+        match then {
+            Then::Nothing => y,
+            Then::Relu => y.relu(),
+            Then::AddAndRelu(image) => (y + image).relu(),
+        }
+    }
+
+    /// factor * (kernel * x + bias) + offset = (factor * kernel) * x + (factor * bias + offset).
+    fn freeze(&self, norm: Option<&Norm>, window: Window, x: &Tensor) -> FrozenConv {
+        let bias =
+            self.bias.as_ref().map_or_else(|| self.kernel.new_zeros([self.shape.outputs], (Kind::Float, Device::Cpu)), Tensor::detach);
+        let kernel = self.kernel.detach();
+        let (kernel, bias) = match norm.map(Norm::factor_and_offset) {
+            Some((factor, offset)) => (kernel * factor.view([-1, 1, 1, 1]), bias * factor + offset),
+            None => (kernel, bias),
+        };
+        let packed = kernels::pack_kernel(&kernel.to_kind(x.kind()), window, x);
+        FrozenConv { packed, bias: bias.to_kind(x.kind()) }
+    }
+
+    fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let (x, zeros) = self.padded(x);
+        let kernel = self.kernel.to_kind(x.kind());
+        let bias = bias.map(|bias| bias.to_kind(x.kind()));
+        x.conv2d(&kernel, bias.as_ref(), [self.shape.stride; 2], [zeros; 2], [1, 1], 1)
+    }
+
+    /// Square images, and the zeros that are still to be put on every side: libtorch does not know of an odd one.
+    fn padded(&self, x: &Tensor) -> (Tensor, i64) {
         let size = x.size();
         let ((top, bottom), (left, right)) = (self.shape.zeros(size[2]), self.shape.zeros(size[3]));
-        let stride = [self.shape.stride; 2];
-        let kernel = self.kernel.to_kind(x.kind());
-        let bias = self.bias.as_ref().map(|bias| bias.to_kind(x.kind()));
-        if top == bottom && left == right {
-            return x.conv2d(&kernel, bias.as_ref(), stride, [top, left], [1, 1], 1);
+        if [top, bottom] == [left; 2] && left == right {
+            return (x.shallow_clone(), top);
         }
-        x.constant_pad_nd([left, right, top, bottom]).conv2d(&kernel, bias.as_ref(), stride, [0, 0], [1, 1], 1)
+        (x.constant_pad_nd([left, right, top, bottom]), 0)
     }
 }
 
@@ -136,6 +201,11 @@ impl NormRule {
     pub const KERAS: NormRule = NormRule { eps: 1e-3, momentum: 0.01 };
     /// PyTorch's defaults.
     pub const PYTORCH: NormRule = NormRule { eps: 1e-5, momentum: 0.1 };
+
+    /// The rule of our own kernels, which do the ReLU too.
+    pub fn with_relu(self, relu: ReluPlace) -> kernels::NormRule {
+        kernels::NormRule { relu, eps: self.eps, momentum: self.momentum }
+    }
 }
 
 impl Norm {
@@ -147,6 +217,18 @@ impl Norm {
             variance: weights.statistic(format!("{name}.running_var"), channels, 1.0),
             rule,
         }
+    }
+
+    /// What a normalisation by the running statistics multiplies with and adds.
+    fn factor_and_offset(&self) -> (Tensor, Tensor) {
+        let factor = (self.scale.detach() / (&self.variance + self.rule.eps).sqrt()).detach();
+        let offset = self.shift.detach() - &self.mean * &factor;
+        (factor, offset)
+    }
+
+    /// The tensors, for our own kernels.
+    pub fn branch<'a>(&'a self, bias: Option<&'a Tensor>) -> BranchNorm<'a> {
+        BranchNorm { scale: &self.scale, shift: &self.shift, mean: &self.mean, variance: &self.variance, bias }
     }
 
     /// `[N, channels, …]` to the same shape.
@@ -171,12 +253,17 @@ impl Dense {
 
 /// Max pooling over `side`×`side` windows, cut off at the border.
 pub fn max_pool(x: &Tensor, side: i64, stride: i64) -> Tensor {
-    x.max_pool2d([side; 2], [stride; 2], [0; 2], [1; 2], false)
+    pool(x, MaxPool { side, stride, padding: 0, ceil: false })
 }
 
 /// Max pooling over `side`×`side` windows, of which the last may reach over the border.
 pub fn max_pool_ceil(x: &Tensor, side: i64, stride: i64) -> Tensor {
-    x.max_pool2d([side; 2], [stride; 2], [0; 2], [1; 2], true)
+    pool(x, MaxPool { side, stride, padding: 0, ceil: true })
+}
+
+/// Max pooling over `side`×`side` windows of images with so many pixels of nothing on every side.
+pub fn max_pool_padded(x: &Tensor, side: i64, stride: i64, padding: i64) -> Tensor {
+    pool(x, MaxPool { side, stride, padding, ceil: false })
 }
 
 /// Max pooling over 3×3 windows with `same` padding: of `n` pixels a side, ceil(n / stride) remain, an odd border at the end. The
@@ -185,7 +272,14 @@ pub fn max_pool_same(x: &Tensor, stride: i64) -> Tensor {
     let side = conv(1, 1, 3).stride(stride);
     let (before, after) = side.zeros(x.size()[2]);
     // Padding is the same on both sides in libtorch; one pixel more at the end is what `ceil_mode` adds.
-    x.max_pool2d([3; 2], [stride; 2], [before; 2], [1; 2], after > before)
+    pool(x, MaxPool { side: 3, stride, padding: before, ceil: after > before })
+}
+
+fn pool(x: &Tensor, pool: MaxPool) -> Tensor {
+    if x.device() == Device::Cpu {
+        return kernels::max_pool(x, pool);
+    }
+    x.max_pool2d([pool.side; 2], [pool.stride; 2], [pool.padding; 2], [1; 2], pool.ceil)
 }
 
 /// The mean over all pixels: `[N,C,H,W]` to `[N,C]`, of bf16 in fp32.

@@ -3,7 +3,7 @@
 use tch::Tensor;
 
 use crate::net::layers::{Dense, Mode, conv, dropout, global_mean, max_pool};
-use crate::net::unit::{Unit, UnitRule};
+use crate::net::unit::{Branch, Unit, UnitRule, join};
 use crate::weights::Weights;
 
 /// conv → norm → ReLU everywhere, or with norm last.
@@ -80,7 +80,7 @@ impl Mini {
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        Tensor::cat(&[self.0.forward(x, mode), self.1.forward(x, mode)], 1)
+        join(&[Branch::Unit(&self.0, x), Branch::Unit(&self.1, x)], mode)
     }
 }
 
@@ -91,7 +91,7 @@ impl Downsample {
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        Tensor::cat(&[self.0.forward(x, mode), max_pool(x, 3, 2)], 1)
+        join(&[Branch::Unit(&self.0, x), Branch::Image(&max_pool(x, 3, 2))], mode)
     }
 }
 

@@ -99,12 +99,12 @@ impl FeatureNet {
         }
     }
 
-    /// `[N,3,size,size]` to `[N,D]`, without training.
+    /// `[N,3,size,size]` to `[N,D]`, with weights that stay as they are.
     pub fn features(&self, images: &Tensor) -> Tensor {
         match self {
-            FeatureNet::Classifier(net) => net.features(images, Mode::Infer),
-            FeatureNet::ResNet(net) => net.features(images, Mode::Infer),
-            FeatureNet::SqueezeNet(net) => net.features(images),
+            FeatureNet::Classifier(net) => net.features(images, Mode::Frozen),
+            FeatureNet::ResNet(net) => net.features(images, Mode::Frozen),
+            FeatureNet::SqueezeNet(net) => net.features(images, Mode::Frozen),
         }
     }
 }

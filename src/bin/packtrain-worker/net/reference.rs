@@ -92,14 +92,14 @@ impl Reference {
 
     fn differences(&self, weights: &Weights, forward: &dyn Fn(&Tensor, Mode) -> Tensor, kind: Kind) -> Differences {
         let images = channels_last(&noise("images", &[self.images, 3, self.size, self.size])).to_kind(kind);
-        let infer = tch::no_grad(|| forward(&images, Mode::Infer));
+        let [infer, frozen] = [Mode::Infer, Mode::Frozen].map(|mode| tch::no_grad(|| forward(&images, mode)));
         let train = forward(&images, Mode::Train);
         let loss = (&train * noise("probe", &train.size())).sum(kind);
         let trained: Vec<_> = weights.trained().map(|weight| &weight.tensor).collect();
         let gradients = Tensor::run_backward(&[loss], &trained, false, false);
         let statistics = weights.iter().filter(|weight| weight.role == Role::Statistic);
         Differences {
-            infer: self.infer.difference(&infer),
+            infer: self.infer.difference(&infer).max(self.infer.difference(&frozen)),
             train: self.train.difference(&train),
             gradients: difference(&self.gradients, weights.trained().map(|weight| weight.name.as_str()).zip(&gradients)),
             statistics: difference(&self.statistics, statistics.map(|weight| (weight.name.as_str(), &weight.tensor))),

@@ -3,7 +3,8 @@
 
 use tch::Tensor;
 
-use crate::net::layers::{Conv, ConvShape, Mode, Norm, NormRule, conv, global_mean};
+use crate::kernels::Then;
+use crate::net::layers::{Conv, ConvShape, Mode, Norm, NormRule, conv, global_mean, max_pool_padded};
 use crate::weights::Weights;
 
 /// Tensors have torchvision's names: `conv1`, `bn1`, `layer1.0.conv1` … `layer4.2.bn3`, `layer1.0.downsample.0` and so on.
@@ -78,8 +79,8 @@ impl ResNet {
 
     /// `[N,3,size,size]` to `[N,D]`. The sizes are those of 224×224 images.
     pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
-        let x = self.stem.forward(images, mode).relu(); // 112×112×64
-        let x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false); // 56×56×64
+        let x = self.stem.forward(images, &Then::Relu, mode); // 112×112×64
+        let x = max_pool_padded(&x, 3, 2, 1); // 56×56×64
         let x = self.blocks.iter().fold(x, |x, block| block.forward(&x, mode)); // 7×7×512 or 7×7×2048
         global_mean(&x)
     }
@@ -107,8 +108,8 @@ impl ConvNorm {
         ConvNorm(conv, Norm::new(weights, norm, shape.outputs(), NormRule::PYTORCH))
     }
 
-    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        self.1.forward(&self.0.forward(x), mode)
+    fn forward(&self, x: &Tensor, then: &Then, mode: Mode) -> Tensor {
+        self.0.forward_then(x, Some(&self.1), then, mode)
     }
 }
 
@@ -127,11 +128,11 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let shortcut = self.downsample.as_ref().map_or_else(|| x.shallow_clone(), |downsample| downsample.forward(x, mode));
-        let mut parts = self.row.iter();
-        let first = parts.next().map_or_else(|| x.shallow_clone(), |part| part.forward(x, mode));
-        let y = parts.fold(first, |y, part| part.forward(&y.relu(), mode));
-        (y + shortcut).relu()
+        let shortcut = self.downsample.as_ref().map_or_else(|| x.shallow_clone(), |part| part.forward(x, &Then::Nothing, mode));
+        let Some((last, row)) = self.row.split_last() else { return shortcut };
+        let y = row.iter().fold(x.shallow_clone(), |y, part| part.forward(&y, &Then::Relu, mode));
+        // What came in is not needed any more once the last convolution writes over it.
+        last.forward(&y, &Then::AddAndRelu(shortcut), mode)
     }
 }
 

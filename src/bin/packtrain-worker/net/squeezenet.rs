@@ -2,7 +2,8 @@
 
 use tch::Tensor;
 
-use crate::net::layers::{Conv, conv, global_mean, max_pool_ceil};
+use crate::kernels::Then;
+use crate::net::layers::{Conv, Mode, conv, global_mean, max_pool_ceil};
 use crate::weights::Weights;
 
 /// Tensors have torchvision's names: `features.0`, then `features.3.squeeze`, `features.3.expand1x1`, `features.3.expand3x3`
@@ -39,13 +40,13 @@ impl SqueezeNet {
     }
 
     /// `[N,3,size,size]` to `[N,512]`: the mean over all pixels. The sizes are those of 224×224 images.
-    pub fn features(&self, images: &Tensor) -> Tensor {
-        let x = max_pool_ceil(&self.stem.forward(images).relu(), 3, 2); // 54×54×96
-        let x = self.wide.iter().fold(x, |x, fire| fire.forward(&x)); // 54×54×256
+    pub fn features(&self, images: &Tensor, mode: Mode) -> Tensor {
+        let x = max_pool_ceil(&self.stem.forward_then(images, None, &Then::Relu, mode), 3, 2); // 54×54×96
+        let x = self.wide.iter().fold(x, |x, fire| fire.forward(&x, mode)); // 54×54×256
         let x = max_pool_ceil(&x, 3, 2); // 27×27×256
-        let x = self.middle.iter().fold(x, |x, fire| fire.forward(&x)); // 27×27×512
+        let x = self.middle.iter().fold(x, |x, fire| fire.forward(&x, mode)); // 27×27×512
         let x = max_pool_ceil(&x, 3, 2); // 13×13×512
-        global_mean(&self.narrow.forward(&x))
+        global_mean(&self.narrow.forward(&x, mode))
     }
 }
 
@@ -59,9 +60,10 @@ impl Fire {
         }
     }
 
-    fn forward(&self, x: &Tensor) -> Tensor {
-        let x = self.squeeze.forward(x).relu();
-        Tensor::cat(&[self.expand1x1.forward(&x).relu(), self.expand3x3.forward(&x).relu()], 1)
+    fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let relu = |conv: &Conv, x: &Tensor| conv.forward_then(x, None, &Then::Relu, mode);
+        let x = relu(&self.squeeze, x);
+        Tensor::cat(&[relu(&self.expand1x1, &x), relu(&self.expand3x3, &x)], 1)
     }
 }
 
@@ -74,6 +76,6 @@ mod tests {
     fn outputs_and_gradients_are_torchvisions() {
         let mut weights = Weights::zero(reference::device());
         let net = SqueezeNet::new(&mut weights);
-        reference::compare("squeezenet1_0", &mut weights, &|images, _| net.features(images));
+        reference::compare("squeezenet1_0", &mut weights, &|images, mode| net.features(images, mode));
     }
 }

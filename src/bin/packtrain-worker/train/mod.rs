@@ -13,7 +13,7 @@ use packtrain::view::{Draws, Purpose};
 use tch::{Device, Kind, Tensor};
 
 use crate::batches;
-use crate::inference::{Inference, Progress};
+use crate::inference::{Inference, Progress, in_precision};
 use crate::net::{Classifier, Mode};
 use crate::optim::clip;
 use crate::train::data::{Part, TrainingData};
@@ -166,19 +166,16 @@ impl Training<'_> {
     /// One step. Returns the batch's mean loss with the penalty, and how many of its images were classified correctly.
     fn step(&self, learning_rate: f64, state: &mut TrainState, images: &Tensor, labels: &Tensor) -> (Tensor, Tensor) {
         tch::manual_seed(Draws::new(self.seed, Purpose::Dropout, [state.optimizer.steps, 0]).bits() as i64);
-        let logits = match self.spec.precision {
-            Precision::Fp32 => self.net.logits(images, Mode::Train),
-            Precision::Bf16 => self.net.logits(&images.to_kind(Kind::BFloat16), Mode::Train).to_kind(Kind::Float),
-        };
+        let logits = self.net.logits(&in_precision(images, self.spec.precision), Mode::Train).to_kind(Kind::Float);
         let loss = self.objective.loss(&logits, labels);
         let trained: Vec<_> = state.weights.trained().map(|weight| &weight.tensor).collect();
         let gradients = Tensor::run_backward(&[&loss], &trained, false, false);
         let gradients = if let Some(norm) = self.spec.clip_norm { clip(gradients, norm) } else { gradients };
 
         let l2 = self.spec.model.l2();
-        let loss = if l2 > 0.0 { loss.detach() + state.weights.squared_norm() * l2 } else { loss.detach() };
+        let penalty = state.optimizer.step(learning_rate, &state.weights, &gradients, l2);
+        let loss = penalty.map_or_else(|| loss.detach(), |penalty| loss.detach() + penalty);
         let correct = logits.argmax(1, false).eq_tensor(labels).sum(Kind::Int64);
-        state.optimizer.step(learning_rate, &state.weights, &gradients, l2);
         (loss, correct)
     }
 
@@ -187,7 +184,12 @@ impl Training<'_> {
         let plan = part.source.in_order(part.source.eval_view(self.spec.input.eval)?, self.spec.batch);
         let classes = self.data.class_names().len();
         let mut logits = Vec::with_capacity(part.len() * classes);
-        let inference = Inference { device: self.device, activity, forward: &|images| self.net.logits(images, Mode::Infer) };
+        let inference = Inference {
+            device: self.device,
+            precision: Precision::Fp32,
+            activity,
+            forward: &|images| self.net.logits(images, Mode::Infer),
+        };
         inference.run(&part.source, &plan, context, |rows| {
             logits.extend_from_slice(rows);
             Ok(())

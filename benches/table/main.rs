@@ -6,12 +6,14 @@
 #![expect(clippy::print_stdout, reason = "the table is what this program is for")]
 #![expect(clippy::disallowed_methods, reason = "a driver starts programs and waits for them")]
 
+mod batches;
 mod bench;
 mod dvc;
 mod error;
 mod floors;
 mod images;
 mod measure;
+mod networks;
 mod peers;
 mod projects;
 mod row;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
 
 /// All rows in the order of the table.
 fn rows() -> Vec<Row> {
-    runner::rows()
+    [runner::rows(), batches::rows(), networks::rows()].into_iter().flatten().collect()
 }
 
 fn run(args: &BenchArgs) -> Result<(), BenchError> {

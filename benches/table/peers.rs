@@ -40,14 +40,17 @@ impl Peers {
         Ok(Some(programs))
     }
 
+    /// Where a script of `benches/peers/` lies.
+    pub fn path_of(&self, file: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join("peers").join(file)
+    }
+
     /// A script of `benches/peers/` as a side; `None` if peers are not wanted. It is started once, prepares what it needs, and then, for
     /// every line that it is sent, does its work once and answers with a line that has the row's number.
-    #[expect(dead_code, reason = "the peers of the present families are whole programs")]
     pub fn script(&self, name: &str, packages: &[&str], file: &str, arguments: &[&Path]) -> Result<Option<Side>, BenchError> {
         let Some(programs) = self.programs(packages)? else { return Ok(None) };
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join("peers").join(file);
         let mut command = Command::new(programs.join("python"));
-        let child = command.arg(path).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let child = command.arg(self.path_of(file)).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut script = Script::of(file, child.map_err(|source| BenchError::Start { command: file.to_owned(), source })?)?;
         let helper = Some(script.child.id());
         Ok(Some(Side { name: name.to_owned(), run: Box::new(move || script.once()), helper }))

@@ -32,8 +32,8 @@ test-browser: setup ## look at reports and at a live run in a headless Chromium,
 test-python: setup ## read what packtrain writes with TensorBoard and PyTorch, which are fetched into .deps/
 	PACKTRAIN_PYTHON=$$(PYTHON="$(PYTHON)" scripts/python.sh) && export PACKTRAIN_PYTHON && cargo test --test e2e python -- --ignored --nocapture
 
-bench: setup ## measure packtrain and print a table (ROWS=noop,stages: only these; PEERS=1: beside their Python peers; LIST=1: name the rows)
-	cargo bench --bench table -- --python "$(PYTHON)" $(if $(ROWS),--rows $(ROWS)) $(if $(filter 1 yes,$(PEERS)),--peers) $(if $(filter 1 yes,$(LIST)),--list)
+bench: setup ## measure packtrain and print a table (ROWS=noop,stages: only these; PEERS=1: beside their Python peers; PHOTOGRAPHS=folder: pack these; LIST=1: name the rows)
+	cargo bench --bench table -- --python "$(PYTHON)" $(if $(ROWS),--rows $(ROWS)) $(if $(PHOTOGRAPHS),--photographs "$(abspath $(PHOTOGRAPHS))") $(if $(filter 1 yes,$(PEERS)),--peers) $(if $(filter 1 yes,$(LIST)),--list)
 
 lint: setup ## check formatting, lints and, where cargo-deny is installed, dependencies
 	cargo fmt --check

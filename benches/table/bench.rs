@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Parser;
+use packtrain::record::RunRecord;
 
 use crate::error::BenchError;
 use crate::peers::Peers;
@@ -19,6 +20,9 @@ pub struct BenchArgs {
     /// Measure the peers too; their Python packages are installed under target/bench/
     #[arg(long)]
     peers: bool,
+    /// JPEGs to pack, in place of drawn ones
+    #[arg(long, value_name = "FOLDER")]
+    photographs: Option<PathBuf>,
     /// Only name the rows
     #[arg(long)]
     pub list: bool,
@@ -34,6 +38,8 @@ pub struct BenchArgs {
 pub struct Bench {
     folder: PathBuf,
     pub peers: Peers,
+    /// Those of the user, to be packed in place of drawn ones.
+    pub photographs: Option<PathBuf>,
 }
 
 impl BenchArgs {
@@ -55,7 +61,8 @@ impl Bench {
     pub fn new(args: &BenchArgs) -> Result<Bench, BenchError> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join("bench");
         fs::create_dir_all(&folder).map_err(BenchError::at(&folder))?;
-        Ok(Bench { peers: Peers::new(&folder, &args.python, args.peers), folder })
+        let peers = Peers::new(&folder, &args.python, args.peers);
+        Ok(Bench { peers, folder, photographs: args.photographs.clone() })
     }
 
     /// A place under `target/bench/`.
@@ -72,4 +79,12 @@ pub fn packtrain(folder: &Path, arguments: &[&str]) -> Command {
         command.env_remove(variable);
     }
     command
+}
+
+/// The record of the latest run, in the folder of such records.
+pub fn last_run(runs: &Path) -> Result<RunRecord, BenchError> {
+    let entries = fs::read_dir(runs).map_err(BenchError::at(runs))?;
+    let latest = entries.filter_map(|entry| Some(entry.ok()?.path())).max();
+    let latest = latest.ok_or_else(|| BenchError::Unexpected("a run left no record".to_owned()))?;
+    RunRecord::read(&latest).map_err(BenchError::at(&latest))
 }

@@ -8,13 +8,16 @@
 
 mod batches;
 mod bench;
+mod classifier;
 mod dvc;
 mod error;
 mod floors;
 mod images;
 mod measure;
 mod networks;
+mod packing;
 mod peers;
+mod photographs;
 mod projects;
 mod row;
 mod runner;
@@ -39,7 +42,7 @@ fn main() -> ExitCode {
 
 /// All rows in the order of the table.
 fn rows() -> Vec<Row> {
-    [runner::rows(), batches::rows(), networks::rows()].into_iter().flatten().collect()
+    [runner::rows(), packing::rows(), batches::rows(), networks::rows(), classifier::rows()].into_iter().flatten().collect()
 }
 
 fn run(args: &BenchArgs) -> Result<(), BenchError> {

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use packtrain::record::{RunRecord, StageState};
+use packtrain::record::StageState;
 
-use crate::bench::{Bench, packtrain};
+use crate::bench::{Bench, last_run, packtrain};
 use crate::error::BenchError;
 use crate::images::{Drawn, image};
 use crate::measure::{self, Cost};
@@ -96,7 +96,7 @@ impl Project {
     /// Runs again; an error if anything had to be done.
     pub fn rerun(&self, threads: usize) -> Result<Cost, BenchError> {
         let cost = measure::run(self.command().env("RAYON_NUM_THREADS", threads.to_string()))?;
-        let record = self.last_run()?;
+        let record = last_run(&self.runs())?;
         match record.stages.iter().find(|stage| stage.state != StageState::Reused) {
             Some(stage) => Err(BenchError::Unexpected(format!("{} was not reused: {:?}", stage.stage, stage.changes))),
             None => Ok(cost),
@@ -106,7 +106,7 @@ impl Project {
     /// Runs after a change; what it took beside the work of the stages, which run one after the other.
     pub fn run_changed(&self) -> Result<f64, BenchError> {
         let cost = measure::run(&mut self.command())?;
-        let record = self.last_run()?;
+        let record = last_run(&self.runs())?;
         let ran = record.stages.iter().filter(|stage| stage.state == StageState::Finished);
         let work: Vec<f64> = ran.map(|stage| stage.seconds).collect();
         if work.is_empty() {
@@ -117,14 +117,6 @@ impl Project {
 
     fn command(&self) -> Command {
         packtrain(&self.folder, &["run", MANIFEST])
-    }
-
-    fn last_run(&self) -> Result<RunRecord, BenchError> {
-        let runs = self.runs();
-        let entries = fs::read_dir(&runs).map_err(BenchError::at(&runs))?;
-        let latest = entries.filter_map(|entry| Some(entry.ok()?.path())).max();
-        let latest = latest.ok_or_else(|| BenchError::Unexpected("a run left no record".to_owned()))?;
-        RunRecord::read(&latest).map_err(BenchError::at(&latest))
     }
 
     fn runs(&self) -> PathBuf {

@@ -188,6 +188,12 @@ impl Cache {
         self.publish(&record)
     }
 
+    /// Whether the objects of all outputs can be read and are what they should be.
+    pub fn is_sound(&self, record: &ActionRecord) -> bool {
+        let is_sound = |digest| matches!(self.store.state(digest, &self.memo), Ok(ObjectState::Sound));
+        record.outputs.values().all(|output| is_sound(&output.digest))
+    }
+
     /// The first output of a record whose object is missing or damaged; a damaged one is taken away.
     pub fn lost_output(&self, record: &ActionRecord) -> Result<Option<String>, CacheError> {
         for (name, output) in &record.outputs {
@@ -209,6 +215,11 @@ impl Cache {
     /// Replaces the heads of a pipeline.
     pub fn set_heads(&self, pipeline: &str, heads: &BTreeMap<StageId, ActionKey>) -> Result<(), CacheError> {
         json::write(&self.heads_path(pipeline), heads)
+    }
+
+    /// As [`Cache::set_heads`], but a power cut may bring back those before: for a run that is to replace them again.
+    pub fn note_heads(&self, pipeline: &str, heads: &BTreeMap<StageId, ActionKey>) -> Result<(), CacheError> {
+        json::note(&self.heads_path(pipeline), heads)
     }
 
     fn action_path(&self, key: &ActionKey) -> PathBuf {

@@ -1,6 +1,7 @@
 //! A cache in a temporary folder, with results made up for it.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use serde_json::json;
 
@@ -20,7 +21,9 @@ impl Fixture {
     }
 
     pub fn object(&self, content: &[u8]) -> Digest {
-        self.cache.store().insert_bytes(content, &self.cache.work_folder(), self.cache.memo()).unwrap()
+        let file = self.folder.path().join("new");
+        fs::write(&file, content).unwrap();
+        self.cache.store().insert(&file, self.cache.memo()).unwrap()
     }
 
     /// A result with one object of about a kilobyte.

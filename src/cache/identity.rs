@@ -6,6 +6,10 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::{fs, io};
 
+use rustix::fs::Stat;
+
+use crate::stage::FoundFile;
+
 /// If none of these changed, neither did the content; but see [`FileIdentity::is_settled`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileIdentity {
@@ -36,6 +40,22 @@ impl FileIdentity {
             size: metadata.size(),
             mtime: metadata.mtime().saturating_mul(SECOND).saturating_add(metadata.mtime_nsec()),
             ctime: metadata.ctime().saturating_mul(SECOND).saturating_add(metadata.ctime_nsec()),
+        }
+    }
+
+    /// The identity of a file in an open folder.
+    pub fn of_found(file: &FoundFile<'_>) -> io::Result<FileIdentity> {
+        Ok(FileIdentity::from_stat(&file.stat()?))
+    }
+
+    fn from_stat(stat: &Stat) -> FileIdentity {
+        let nanoseconds = |seconds: i64, rest: u64| seconds.saturating_mul(SECOND).saturating_add(rest.cast_signed());
+        FileIdentity {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+            size: stat.st_size.cast_unsigned(),
+            mtime: nanoseconds(stat.st_mtime, stat.st_mtime_nsec),
+            ctime: nanoseconds(stat.st_ctime, stat.st_ctime_nsec),
         }
     }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::cache::CacheError;
-use crate::cache::store::write_atomically;
+use crate::cache::store::{write_atomically, write_lazily};
 use crate::key::{Digest, Hasher};
 
 /// No field of a record and no stage has this name.
@@ -30,8 +30,16 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, CacheE
 
 /// Writes a record, which is a struct or a map.
 pub(super) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
-    let bytes = sealed(path, record).map_err(|error| CacheError { path: path.to_owned(), source: error.into() })?;
-    write_atomically(path, &bytes)
+    write_atomically(path, &sealed_for(path, record)?)
+}
+
+/// As [`write`], but a power cut may bring back the record before.
+pub(super) fn note<T: Serialize>(path: &Path, record: &T) -> Result<(), CacheError> {
+    write_lazily(path, &sealed_for(path, record)?)
+}
+
+fn sealed_for<T: Serialize>(path: &Path, record: &T) -> Result<Vec<u8>, CacheError> {
+    sealed(path, record).map_err(|error| CacheError { path: path.to_owned(), source: error.into() })
 }
 
 /// The name of a record's file.

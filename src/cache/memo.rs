@@ -4,15 +4,17 @@
 //! that is cut off or damaged counts as empty. An entry is only kept if its file had settled when it was read (see
 //! [`FileIdentity`]), as git's index does with its racy entries.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::{fs, io};
 
 use crate::cache::identity::now;
-use crate::cache::store::write_atomically;
+use crate::cache::store::replace;
 use crate::cache::{CacheError, FileIdentity};
 use crate::key::Digest;
+use crate::stage::FoundFile;
 
 /// The memo of one state folder. Shared between threads.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct Memo {
     /// As read, sorted by device and inode.
     entries: Vec<Entry>,
     /// Since then.
-    fresh: Mutex<BTreeMap<(u64, u64), Entry>>,
+    fresh: Mutex<HashMap<(u64, u64), Entry>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +38,7 @@ const ENTRY_SIZE: usize = 5 * 8 + 32;
 impl Memo {
     pub(super) fn open(path: PathBuf) -> Memo {
         let entries = fs::read(&path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-        Memo { path, entries, fresh: Mutex::new(BTreeMap::new()) }
+        Memo { path, entries, fresh: Mutex::new(HashMap::new()) }
     }
 
     /// Whether the file that it is kept in can be read, if there is one.
@@ -46,12 +48,23 @@ impl Memo {
 
     /// The digest of a file and the identity that it had before it was read.
     pub fn digest(&self, path: &Path) -> io::Result<(Digest, FileIdentity)> {
-        let identity = FileIdentity::of(path)?;
+        self.known_or_read(FileIdentity::of(path)?, || File::open(path))
+    }
+
+    /// As [`Memo::digest`], of a file in an open folder.
+    pub fn digest_found(&self, file: &FoundFile<'_>) -> io::Result<(Digest, FileIdentity)> {
+        self.known_or_read(FileIdentity::of_found(file)?, || file.open())
+    }
+
+    fn known_or_read(&self, identity: FileIdentity, open: impl FnOnce() -> io::Result<File>) -> io::Result<(Digest, FileIdentity)> {
         if let Some(digest) = self.lookup(&identity) {
             return Ok((digest, identity));
         }
+        let file = open()?;
+        // The file may be another one by now.
+        let identity = FileIdentity::from_metadata(&file.metadata()?);
         let started = now();
-        let digest = Digest::of_file(path)?;
+        let digest = Digest::of_open_file(&file, identity.size)?;
         if identity.is_settled(started) {
             self.insert(Entry { identity, digest });
         }
@@ -64,22 +77,24 @@ impl Memo {
         Ok(())
     }
 
-    /// Writes the memo if anything was learnt.
+    /// Writes the memo if anything was learnt. It need not outlive a power cut: one that is cut off counts as empty.
     pub fn save(&self) -> Result<(), CacheError> {
         let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
         if fresh.is_empty() {
             return Ok(());
         }
-        let mut all: BTreeMap<(u64, u64), Entry> = self.entries.iter().map(|entry| (entry.place(), *entry)).collect();
-        all.extend(fresh.iter().map(|(place, entry)| (*place, *entry)));
-        write_atomically(&self.path, &serialize(all.values()))
+        let kept = self.entries.iter().filter(|entry| !fresh.contains_key(&entry.place()));
+        let mut all: Vec<&Entry> = kept.chain(fresh.values()).collect();
+        all.sort_unstable_by_key(|entry| entry.place());
+        replace(&self.path, &serialize(&all))
     }
 
     fn lookup(&self, identity: &FileIdentity) -> Option<Digest> {
         let place = (identity.device, identity.inode);
-        let fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied();
-        let known = || self.entries.binary_search_by_key(&place, Entry::place).ok().map(|index| self.entries[index]);
-        fresh.or_else(known).filter(|entry| entry.identity == *identity).map(|entry| entry.digest)
+        let digest = |entry: Entry| (entry.identity == *identity).then_some(entry.digest);
+        // What was read is asked first, without a lock: of one identity there is only one digest.
+        let known = self.entries.binary_search_by_key(&place, Entry::place).ok().and_then(|index| digest(self.entries[index]));
+        known.or_else(|| self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied().and_then(digest))
     }
 
     fn insert(&self, entry: Entry) {
@@ -116,9 +131,10 @@ impl Entry {
     }
 }
 
-fn serialize<'a>(entries: impl Iterator<Item = &'a Entry>) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    entries.for_each(|entry| entry.write(&mut bytes));
+fn serialize(entries: &[&Entry]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(MAGIC.len() + entries.len() * ENTRY_SIZE + 32);
+    bytes.extend(MAGIC);
+    entries.iter().for_each(|entry| entry.write(&mut bytes));
     let digest = Digest::of_bytes(&bytes);
     bytes.extend(digest.as_bytes());
     bytes
@@ -159,7 +175,7 @@ mod tests {
 
         fs::write(&file, "two").unwrap();
         let mtime = UNIX_EPOCH + Duration::from_secs(3600);
-        fs::File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(mtime).unwrap();
         assert_eq!(memo.digest(&file).unwrap().0, Digest::of_bytes(b"two"), "an older mtime and the same size hide nothing");
     }
 

@@ -1,8 +1,9 @@
 //! The state folder `.packtrain/`: action records, the object store, the digest memo, locks and scratch folders.
 //!
 //! The only module that knows the folder's layout. Knows nothing of pipelines or of what a stage does. Every file is
-//! written under a temporary name, synced and renamed; an action record is written after every object that it names, so
-//! that a cache cut off at any instant holds only whole truths.
+//! written under a temporary name, synced and renamed, but for the memo, which need not be synced: a damaged one counts as
+//! empty. An action record is written after every object that it names, so that a cache cut off at any instant holds only
+//! whole truths.
 
 mod action;
 mod checkpoints;
@@ -33,7 +34,7 @@ pub use json::{sealed, unsealed};
 pub use locate::Project;
 pub use lock::ActionLock;
 pub use memo::Memo;
-pub use outputs::place;
+pub use outputs::{is_placed, place};
 pub use stay::{Alone, Pins, Stay};
 pub use store::{ObjectState, ObjectStore};
 pub use verify::{Checked, Concern, Damage, Fate, ObjectsRead, Part, Problem, Sample, Verification};

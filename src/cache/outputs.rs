@@ -24,6 +24,11 @@ pub fn place(cache: &Cache, digest: &Digest, target: &Path) -> Result<(), CacheE
     Ok(())
 }
 
+/// Whether `target` is a file with this content.
+pub fn is_placed(cache: &Cache, digest: &Digest, target: &Path) -> bool {
+    cache.memo().digest(target).is_ok_and(|(found, _)| found == *digest)
+}
+
 fn link(object: &Path, target: &Path) -> io::Result<()> {
     if target.exists() {
         fs::remove_file(target)?;

@@ -1,10 +1,13 @@
 //! The object store: files by the digest of their content, read-only.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
+use tempfile::NamedTempFile;
 use walkdir::WalkDir;
 
 use crate::cache::{CacheError, Memo};
@@ -49,31 +52,38 @@ impl ObjectStore {
 
     /// Moves a finished file of a scratch folder, which is on the same file system, into the store.
     pub fn insert(&self, file: &Path, memo: &Memo) -> Result<Digest, CacheError> {
-        let digest = Digest::of_file(file).map_err(CacheError::io(file))?;
-        self.insert_as(digest, file, memo)?;
+        let digest = prepare(file)?;
+        self.take(&[file], &[(digest, self.path(&digest))], memo)?;
         Ok(digest)
     }
 
     /// As [`Self::insert`], of a file whose digest is known.
     pub fn insert_as(&self, digest: Digest, file: &Path, memo: &Memo) -> Result<(), CacheError> {
-        let target = self.path(&digest);
-        fs::set_permissions(file, Permissions::from_mode(0o444)).map_err(CacheError::io(file))?;
-        File::open(file).and_then(|open| open.sync_all()).map_err(CacheError::io(file))?;
-        make_parent(&target)?;
-        fs::rename(file, &target).map_err(CacheError::io(&target))?;
-        sync_parent(&target)?;
-        memo.remember(&target, digest).map_err(CacheError::io(&target))
+        seal(file)?;
+        self.take(&[file], &[(digest, self.path(&digest))], memo)
     }
 
-    /// Stores bytes from memory, by way of a file in a scratch folder.
-    pub fn insert_bytes(&self, bytes: &[u8], scratch: &Path, memo: &Memo) -> Result<Digest, CacheError> {
-        let digest = Digest::of_bytes(bytes);
-        if self.path(&digest).exists() {
-            return Ok(digest);
+    /// Moves several finished files into the store; gives their digests. They are synced at the same time, which costs little more than
+    /// to sync one.
+    pub fn insert_all(&self, files: &[PathBuf], memo: &Memo) -> Result<Vec<Digest>, CacheError> {
+        let prepared = |file: &PathBuf| prepare(file).map(|digest| (digest, self.path(&digest)));
+        let targets: Vec<_> = files.par_iter().map(prepared).collect::<Result<_, _>>()?;
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+        self.take(&files, &targets, memo)?;
+        Ok(targets.into_iter().map(|(digest, _)| digest).collect())
+    }
+
+    /// Gives files that are synced their names in the store. Returns when these are durable too.
+    fn take(&self, files: &[&Path], targets: &[(Digest, PathBuf)], memo: &Memo) -> Result<(), CacheError> {
+        // A folder that is new is only durable once the one above is; whether it is new cannot be told while others make some.
+        let mut folders = BTreeSet::from([self.objects.as_path()]);
+        for (file, (_, target)) in files.iter().zip(targets) {
+            make_parent(target)?;
+            fs::rename(file, target).map_err(CacheError::io(target))?;
+            folders.extend(target.parent());
         }
-        let path = scratch.join(digest.to_string());
-        fs::write(&path, bytes).map_err(CacheError::io(&path))?;
-        self.insert(&path, memo)
+        folders.into_par_iter().try_for_each(sync_folder)?;
+        targets.iter().try_for_each(|(digest, target)| memo.remember(target, *digest).map_err(CacheError::io(target)))
     }
 
     /// Looks at an object; reads it only if its identity is unknown.
@@ -119,14 +129,49 @@ impl ObjectStore {
     }
 }
 
-/// Replaces a file by new content, which is there whole or not at all.
+/// Hashes a file and seals it.
+fn prepare(file: &Path) -> Result<Digest, CacheError> {
+    let digest = Digest::of_file(file).map_err(CacheError::io(file))?;
+    seal(file)?;
+    Ok(digest)
+}
+
+/// Makes a file read-only and durable.
+fn seal(file: &Path) -> Result<(), CacheError> {
+    fs::set_permissions(file, Permissions::from_mode(0o444)).map_err(CacheError::io(file))?;
+    File::open(file).and_then(|open| open.sync_all()).map_err(CacheError::io(file))
+}
+
+/// Replaces a file by new content, which is there whole or not at all, also after a power cut.
 pub(super) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+    let file = write_beside(path, bytes)?;
+    file.as_file().sync_all().map_err(CacheError::io(path))?;
+    persist(file, path)?;
+    sync_parent(path)
+}
+
+/// As [`write_atomically`], but a power cut may bring back the content before.
+pub(super) fn write_lazily(path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+    let file = write_beside(path, bytes)?;
+    file.as_file().sync_all().map_err(CacheError::io(path))?;
+    persist(file, path)
+}
+
+/// Replaces a file by new content, which is there whole or not at all; after a power cut it may be damaged. For what can be done without.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), CacheError> {
+    persist(write_beside(path, bytes)?, path)
+}
+
+fn write_beside(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, CacheError> {
     make_parent(path)?;
     let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(CacheError::io(folder))?;
-    file.write_all(bytes).and_then(|()| file.as_file().sync_all()).map_err(CacheError::io(path))?;
-    file.persist(path).map_err(|error| CacheError { path: path.to_owned(), source: error.error })?;
-    sync_parent(path)
+    let mut file = NamedTempFile::new_in(folder).map_err(CacheError::io(folder))?;
+    file.write_all(bytes).map_err(CacheError::io(path))?;
+    Ok(file)
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> Result<(), CacheError> {
+    file.persist(path).map(drop).map_err(|error| CacheError { path: path.to_owned(), source: error.error })
 }
 
 pub(super) fn make_parent(path: &Path) -> Result<(), CacheError> {

@@ -17,7 +17,7 @@ use crate::exec::errand::Errand;
 use crate::exec::publish::{Finished, publish};
 use crate::exec::scheduler::{Done, Ended, ExecError, Message, Origin};
 use crate::exec::{command, worker};
-use crate::key::{Change, Fingerprint, StagePath, TrajectoryKey};
+use crate::key::{ActionKey, Change, Fingerprint, StagePath, TrajectoryKey};
 use crate::manifest::PipelineStage;
 use crate::plan::{Decision, Experience, GatheredInputs, ReusableRows, RowImages, Trajectory, decide};
 use crate::remote::Remote;
@@ -32,6 +32,8 @@ pub(super) struct Action<'a> {
     pub path: StagePath,
     /// The pipeline and variant, for the record.
     pub place: String,
+    /// Of the fingerprint.
+    pub key: ActionKey,
     pub fingerprint: Fingerprint,
     pub inputs: GatheredInputs,
     pub changes: Vec<Change>,
@@ -84,19 +86,19 @@ impl Action<'_> {
             waited = true;
             site.emit(RunEvent::StageWaiting { stage: self.path.clone(), holder: holder.to_owned() });
         };
-        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.fingerprint.key(), &holder, waiting))??;
+        let mut lock = stay.away(&Pins::default(), || site.cache.lock(&self.key, &holder, waiting))??;
         if waited && let Decision::Hit(record) = decide(self.stage, &self.fingerprint, &self.inputs, None, site.cache)? {
-            return Ok(Some(Done { record, origin: Origin::Cache }));
+            return Ok(Some(Done { key: self.key, record, files: None, origin: Origin::Cache }));
         }
         let errand = Errand { path: &self.path, stay, scratch: lock.scratch(), site };
-        let Some(allotment) = allotment else { return errand.fetch_result(&self.fingerprint.key()) };
+        let Some(allotment) = allotment else { return errand.fetch_result(&self.key) };
         if self.changes != [Change::Forced]
             && let Some(trajectory) = Trajectory::of(self.stage, &self.fingerprint)?
         {
             errand.fetch_state(&trajectory)?;
             lock.empty_scratch()?;
         }
-        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.fingerprint.key(), changes: self.changes.clone() });
+        site.emit(RunEvent::StageStarted { stage: self.path.clone(), key: self.key, changes: self.changes.clone() });
         let attempt = self.attempts(&mut lock, stay, allotment, site)?;
         self.publish(attempt, site.cache).map(Some)
     }
@@ -119,11 +121,11 @@ impl Action<'_> {
 
     fn publish(self, attempt: Attempt, cache: &Cache) -> Result<Done, ExecError> {
         let Attempt { job, output, metrics, states, seconds, epochs } = attempt;
-        let Action { stage, place, fingerprint, inputs, .. } = self;
+        let Action { stage, place, key, fingerprint, inputs, .. } = self;
         let effort = Effort { amount: inputs.amount(stage), epochs };
         let finished = Finished { job: &job, pipeline: &place, fingerprint, inputs: &inputs, output, metrics, states, seconds, effort };
         let (record, unstable_inputs) = publish(finished, cache)?;
-        Ok(Done { record: Box::new(record), origin: Origin::Run(unstable_inputs) })
+        Ok(Done { key, record: Box::new(record), files: None, origin: Origin::Run(unstable_inputs) })
     }
 
     /// Runs the job in this process or in a worker; the metrics are those that it reported, in order.
@@ -134,7 +136,7 @@ impl Action<'_> {
         let job = StageJob {
             stage: self.stage.id.clone(),
             spec: self.stage.spec.clone(),
-            inputs: self.inputs.job.clone(),
+            inputs: self.inputs.job(),
             out: out.to_owned(),
             seed: self.stage.seed,
             device: allotment.device,

@@ -111,7 +111,7 @@ fn job(checked: &Settled<'_>, out: &Path, device: Device) -> StageJob {
     StageJob {
         stage: checked.stage.id.clone(),
         spec: checked.stage.spec.clone(),
-        inputs: checked.inputs.job.clone(),
+        inputs: checked.inputs.job(),
         out: out.to_owned(),
         seed: checked.stage.seed,
         device,

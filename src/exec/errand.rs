@@ -52,7 +52,7 @@ impl Errand<'_, '_> {
         match remote.fetch(key, &self.destination(), &mut begins, &watch) {
             Ok(Fetch::Taken(fetched)) => {
                 let came = FromRemote { files: fetched.objects, bytes: fetched.bytes };
-                Ok(Some(Done { record: Box::new(fetched.record), origin: Origin::Remote(came) }))
+                Ok(Some(Done { key: *key, record: Box::new(fetched.record), files: None, origin: Origin::Remote(came) }))
             }
             Ok(Fetch::Missing) => Ok(None),
             Ok(Fetch::Damaged(reason)) => {

@@ -9,6 +9,7 @@ mod checkpointing;
 mod child;
 mod command;
 mod errand;
+mod foresight;
 mod guard;
 mod publish;
 mod scheduler;

@@ -9,7 +9,7 @@ use crate::artifact::{ArtifactError, Evaluation, FeaturesFile, History, ImagesFi
 use crate::cache::{ActionRecord, Cache, CacheError, Effort, Provenance, StoredFile};
 use crate::event::{Metric, StageOutput};
 use crate::exec::ExecError;
-use crate::key::{Digest, Fingerprint, Listing, TrajectoryKey};
+use crate::key::{Digest, Fingerprint, TrajectoryKey};
 use crate::plan::GatheredInputs;
 use crate::stage::{ArtifactType, OutputDecl, StageJob, StageSpec};
 
@@ -32,13 +32,7 @@ pub(super) struct Finished<'a> {
 pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRecord, Vec<PathBuf>), ExecError> {
     let job = finished.job;
     check_outputs(job)?;
-    let mut outputs = BTreeMap::new();
-    for output in job.spec.outputs() {
-        outputs.insert(output.name.to_string(), store(&output, &job.out, cache)?);
-    }
-    let store_listing = |listing: &Listing| cache.store().insert_bytes(listing.to_text().as_bytes(), &job.out, cache.memo());
-    let listings: Vec<Digest> = finished.inputs.listings.values().map(store_listing).collect::<Result<_, CacheError>>()?;
-    let row_sources = store_row_sources(job, cache)?;
+    let Stored { outputs, row_sources, listings } = store(job, finished.inputs, cache)?;
     let provenance = Provenance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         pipeline: finished.pipeline.to_owned(),
@@ -60,24 +54,57 @@ pub(super) fn publish(finished: Finished<'_>, cache: &Cache) -> Result<(ActionRe
     Ok((record, unstable))
 }
 
-fn store(output: &OutputDecl, folder: &Path, cache: &Cache) -> Result<StoredFile, CacheError> {
-    let path = folder.join(&*output.file);
-    let size = std::fs::metadata(&path).map_err(|source| CacheError { path: path.clone(), source })?.len();
-    Ok(StoredFile { file: output.file.to_string(), digest: cache.store().insert(&path, cache.memo())?, size })
+/// What the store has of a result.
+struct Stored {
+    outputs: BTreeMap<String, StoredFile>,
+    row_sources: BTreeMap<String, Digest>,
+    listings: Vec<Digest>,
 }
 
-/// What the stage says of its rows, by output.
-fn store_row_sources(job: &StageJob, cache: &Cache) -> Result<BTreeMap<String, Digest>, CacheError> {
-    let mut stored = BTreeMap::new();
+/// Stores all files at once.
+fn store(job: &StageJob, inputs: &GatheredInputs, cache: &Cache) -> Result<Stored, CacheError> {
+    let outputs = job.spec.outputs();
+    let with_rows = outputs_with_rows(job);
+    let mut files: Vec<PathBuf> = outputs.iter().map(|output| job.out.join(&*output.file)).collect();
+    let size = |path: &PathBuf| std::fs::metadata(path).map(|metadata| metadata.len()).map_err(failed(path));
+    let sizes: Vec<u64> = files.iter().map(size).collect::<Result<_, CacheError>>()?;
+    files.extend(with_rows.iter().map(|name| job.row_sources(name)));
+    files.extend(write_new_listings(job, inputs, cache)?);
+    let mut digests = cache.store().insert_all(&files, cache.memo())?.into_iter();
+    let stored = |((output, size), digest): ((&OutputDecl, u64), Digest)| {
+        (output.name.to_string(), StoredFile { file: output.file.to_string(), digest, size })
+    };
+    let outputs = outputs.iter().zip(sizes).zip(digests.by_ref()).map(stored).collect();
+    let row_sources = with_rows.into_iter().zip(digests).collect();
+    let listings = inputs.listings.keys().filter_map(|name| inputs.digests.get(name).copied()).collect();
+    Ok(Stored { outputs, row_sources, listings })
+}
+
+/// The outputs of which the stage says what their rows are made of.
+fn outputs_with_rows(job: &StageJob) -> Vec<String> {
     // Other kinds may have outputs with any name.
-    if job.spec.parameters_beside_rows().is_none() {
-        return Ok(stored);
+    match job.spec.parameters_beside_rows() {
+        Some(_) => job.spec.outputs().into_iter().map(|output| output.name.into_owned()).collect(),
+        None => Vec::new(),
     }
-    for OutputDecl { name, .. } in job.spec.outputs() {
-        let sources = job.row_sources(&name);
-        stored.insert(name.into_owned(), cache.store().insert(&sources, cache.memo())?);
+}
+
+/// Writes the listings that the store does not have yet into the scratch folder, under names that no output has.
+fn write_new_listings(job: &StageJob, inputs: &GatheredInputs, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {
+    let mut written = Vec::new();
+    for (name, listing) in &inputs.listings {
+        let Some(digest) = inputs.digests.get(name).filter(|digest| !cache.store().path(digest).exists()) else { continue };
+        let path = job.out.join(digest.to_string());
+        if !written.contains(&path) {
+            std::fs::write(&path, listing.to_text()).map_err(failed(&path))?;
+            written.push(path);
+        }
     }
-    Ok(stored)
+    Ok(written)
+}
+
+fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> CacheError {
+    move |source| CacheError { path: path.to_owned(), source }
 }
 
 /// A stage has only succeeded if every output that it declares is there, is its own, and opens.

@@ -7,7 +7,6 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +22,7 @@ use crate::event::{FromRemote, RunEvent, RunOutcome, StageResult, StartingPoint}
 use crate::exec::action::{Action, Site};
 use crate::exec::capacity::{Allotment, Capacity, Room};
 use crate::exec::command::CommandError;
+use crate::exec::foresight::{Expected, Foreseen, foresee, outputs};
 use crate::exec::stop::Stop;
 use crate::exec::worker::WorkerError;
 use crate::key::{ActionKey, Change, StageId, StagePath};
@@ -101,7 +101,10 @@ pub struct Outside<'a> {
 
 /// A result, and where it is from.
 pub(super) struct Done {
+    pub key: ActionKey,
     pub record: Box<ActionRecord>,
+    /// Where users find its files, if they are there already.
+    pub files: Option<Vec<PathBuf>>,
     pub origin: Origin,
 }
 
@@ -154,10 +157,11 @@ pub fn run(
 pub(super) type NodeId = usize;
 
 /// The life of a stage within a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Life {
     /// It needs results that are not there yet, or room, or was not looked at.
     Waiting,
-    Running(Running),
+    Running,
     Done,
     /// It failed, or cannot be run.
     Lost,
@@ -186,8 +190,10 @@ struct Variant<'a> {
     place: String,
     nodes: BTreeMap<&'a StageId, NodeId>,
     results: BTreeMap<StageId, ActionRecord>,
+    /// Before the run, those that were last noted, and as they are now.
+    first_heads: BTreeMap<StageId, ActionKey>,
+    noted_heads: BTreeMap<StageId, ActionKey>,
     heads: BTreeMap<StageId, ActionKey>,
-    saved_heads: BTreeMap<StageId, ActionKey>,
     failed: bool,
 }
 
@@ -196,6 +202,9 @@ struct Schedule<'a> {
     options: &'a RunOptions,
     variants: Vec<Variant<'a>>,
     nodes: Vec<Node<'a>>,
+    running: BTreeMap<NodeId, Running>,
+    /// By node; of each what was found ahead, until it is looked at or the run was away.
+    foreseen: Vec<Option<Foreseen>>,
     capacity: Capacity,
     succeeded: BTreeSet<ActionKey>,
     failed: BTreeMap<ActionKey, (StagePath, String)>,
@@ -204,7 +213,7 @@ struct Schedule<'a> {
 
 /// What to do with a stage whose inputs are there.
 enum Next<'a> {
-    Reuse(Box<ActionRecord>),
+    Reuse(Done),
     Run(Box<Action<'a>>, Option<Trajectory>),
     /// The remote is to be asked first.
     Ask(Box<Action<'a>>),
@@ -227,15 +236,33 @@ impl<'a> Schedule<'a> {
                 plan,
                 nodes: plan.stages().iter().enumerate().map(|(index, stage)| (&stage.id, first + index)).collect(),
                 results: BTreeMap::new(),
-                saved_heads: heads.clone(),
+                first_heads: heads.clone(),
+                noted_heads: heads.clone(),
                 heads,
                 failed: false,
                 place,
             });
         }
-        let capacity = Capacity::of_machine(options.device, options.jobs);
-        let (succeeded, failed) = (BTreeSet::new(), BTreeMap::new());
-        Schedule { project, options, variants, nodes, capacity, succeeded, failed, outcome: RunOutcome::Succeeded }
+        let expected = nodes.iter().map(|node| {
+            let variant: &Variant<'_> = &variants[node.variant];
+            variant.heads.get(&node.stage.id).map(|key| Expected {
+                stage: node.stage,
+                key: *key,
+                folder: variant.output(node.stage, project),
+            })
+        });
+        Schedule {
+            project,
+            options,
+            foreseen: foresee(expected.collect(), cache),
+            variants,
+            nodes,
+            running: BTreeMap::new(),
+            capacity: Capacity::of_machine(options.device, options.jobs),
+            succeeded: BTreeSet::new(),
+            failed: BTreeMap::new(),
+            outcome: RunOutcome::Succeeded,
+        }
     }
 
     /// Until every stage is done or lost.
@@ -255,35 +282,41 @@ impl<'a> Schedule<'a> {
                     start(id, action, allotment, scope, site.clone());
                 }
             }
-            for variant in self.variants.iter_mut().filter(|_| !self.options.aside) {
-                variant.save_heads(site.cache)?;
+            if self.running.is_empty() {
+                return self.latest().try_for_each(|variant| variant.save_heads(site.cache));
             }
-            if !self.is_running() {
-                return Ok(());
-            }
+            self.latest().try_for_each(|variant| variant.note_heads(site.cache))?;
             let pins = Pins::of_results(self.variants.iter().flat_map(|variant| variant.results.values()));
-            if let Some((id, ended)) = listener.next_end(&pins, outside)? {
+            let next = listener.next_end(&pins, outside)?;
+            // What was found ahead was not pinned.
+            self.foreseen.iter_mut().for_each(|foreseen| *foreseen = None);
+            if let Some((id, ended)) = next {
                 self.end(id, ended, site.cache, outside);
             }
         }
     }
 
+    /// The variants whose results are noted as their latest.
+    fn latest(&mut self) -> impl Iterator<Item = &mut Variant<'a>> {
+        self.variants.iter_mut().filter(|_| !self.options.aside)
+    }
+
     /// Looks at a stage that waits. What is returned has its room and is to be started.
     fn advance(&mut self, id: NodeId, site: &Site<'a>, outside: &mut Outside<'_>) -> Option<(Box<Action<'a>>, Option<Allotment>)> {
         let Node { variant, stage, life: Life::Waiting, .. } = self.nodes[id] else { return None };
-        let blocked = self.upstream(id).find(|(_, life)| matches!(life, Life::Lost)).map(|(needed, _)| needed.clone());
+        let blocked = self.upstream(id).find(|(_, life)| *life == Life::Lost).map(|(needed, _)| needed.clone());
         let stopped = self.outcome >= RunOutcome::Superseded || (self.variants[variant].failed && !self.options.keep_going);
         if blocked.is_some() || stopped {
             self.nodes[id].life = Life::Lost;
             (outside.emit)(RunEvent::StageNotRun { stage: self.path(id), needs: blocked });
             return None;
         }
-        if self.upstream(id).any(|(_, life)| !matches!(life, Life::Done)) {
+        if self.upstream(id).any(|(_, life)| life != Life::Done) {
             return None;
         }
         let (cancelled, superseded) = (site.cancelled.load(Ordering::SeqCst), outside.stop.is_superseded());
         let next = match cancelled || superseded {
-            true if self.is_running() => return None,
+            true if !self.running.is_empty() => return None,
             true if superseded => {
                 self.outcome = self.outcome.max(RunOutcome::Superseded);
                 self.leave_out(id, outside);
@@ -295,18 +328,18 @@ impl<'a> Schedule<'a> {
         match next {
             Err(error) => self.fail(id, &error, outside),
             Ok(Next::Wait) => {}
-            Ok(Next::Reuse(record)) => self.finish(id, Done { record, origin: Origin::Cache }, site.cache, outside),
+            Ok(Next::Reuse(reused)) => self.finish(id, reused, site.cache, outside),
             Ok(Next::LeaveOut) => self.leave_out(id, outside),
-            Ok(Next::Ask(_)) if self.running().filter(|running| running.allotment.is_none()).count() >= MOST_ASKING => {}
+            Ok(Next::Ask(_)) if self.running.values().filter(|running| running.allotment.is_none()).count() >= MOST_ASKING => {}
             Ok(Next::Ask(action)) => {
-                self.nodes[id].life = Life::Running(Running { allotment: None, key: action.fingerprint.key(), trajectory: None });
+                self.begin(id, Running { allotment: None, key: action.key, trajectory: None });
                 return Some((action, None));
             }
             Ok(Next::Run(action, trajectory)) => match self.capacity.take(stage) {
                 Room::Later => {}
                 Room::Never(reason) => self.fail(id, &ExecError::NoRoom(reason), outside),
                 Room::Now(allotment) => {
-                    self.nodes[id].life = Life::Running(Running { allotment: Some(allotment), key: action.fingerprint.key(), trajectory });
+                    self.begin(id, Running { allotment: Some(allotment), key: action.key, trajectory });
                     return Some((action, Some(allotment)));
                 }
             },
@@ -314,8 +347,14 @@ impl<'a> Schedule<'a> {
         None
     }
 
-    fn next(&self, id: NodeId, cache: &Cache) -> Result<Next<'a>, ExecError> {
+    fn begin(&mut self, id: NodeId, running: Running) {
+        self.nodes[id].life = Life::Running;
+        self.running.insert(id, running);
+    }
+
+    fn next(&mut self, id: NodeId, cache: &Cache) -> Result<Next<'a>, ExecError> {
         let Node { variant, stage, .. } = self.nodes[id];
+        let foreseen = self.foreseen[id].take();
         let variant = &self.variants[variant];
         let Some(inputs) = gather(stage, &variant.results, cache)? else {
             return Err(StageError::Invalid("an input was not made".to_owned()).into());
@@ -327,17 +366,19 @@ impl<'a> Schedule<'a> {
         }
         let trajectory = Trajectory::of(stage, &fingerprint)?;
         let begins_alike = |other: &Running| trajectory.as_ref().zip(other.trajectory.as_ref()).is_some_and(|(a, b)| a.begins_like(b));
-        if self.running().any(|other| other.key == key || begins_alike(other)) {
+        if self.running.values().any(|other| other.key == key || begins_alike(other)) {
             return Ok(Next::Wait);
         }
         let decision = if self.options.force.contains(&stage.id) && !self.succeeded.contains(&key) {
             Decision::Run(vec![Change::Forced])
+        } else if let Some(Foreseen { record, files, .. }) = foreseen.filter(|foreseen| foreseen.key == key) {
+            return Ok(Next::Reuse(Done { key, record, files, origin: Origin::Cache }));
         } else {
             let earlier = variant.heads.get(&stage.id).map(|key| cache.action(key)).transpose()?.flatten();
             decide(stage, &fingerprint, &inputs, earlier.as_ref(), cache)?
         };
         match decision {
-            Decision::Hit(record) => Ok(Next::Reuse(record)),
+            Decision::Hit(record) => Ok(Next::Reuse(Done { key, record, files: None, origin: Origin::Cache })),
             Decision::Run(changes) => {
                 let is_asked = !self.nodes[id].asked && changes != [Change::Forced];
                 let asks = is_asked && self.options.remote.as_ref().is_some_and(|remote| !remote.is_given_up());
@@ -348,7 +389,7 @@ impl<'a> Schedule<'a> {
                     return Err(ExecError::LeftOut);
                 }
                 let (path, place) = (self.path(id), variant.place.clone());
-                let action = Box::new(Action { stage, path, place, fingerprint, inputs, changes });
+                let action = Box::new(Action { stage, path, place, key, fingerprint, inputs, changes });
                 Ok(if asks { Next::Ask(action) } else { Next::Run(action, trajectory) })
             }
         }
@@ -356,8 +397,7 @@ impl<'a> Schedule<'a> {
 
     /// A thread has ended.
     fn end(&mut self, id: NodeId, ended: Ended<'_>, cache: &Cache, outside: &mut Outside<'_>) {
-        let node = &mut self.nodes[id];
-        let Life::Running(Running { allotment, key, trajectory }) = mem::replace(&mut node.life, Life::Lost) else { return };
+        let Some(Running { allotment, key, trajectory }) = self.running.remove(&id) else { return };
         if let Some(allotment) = allotment {
             self.capacity.give_back(&allotment);
         }
@@ -382,14 +422,15 @@ impl<'a> Schedule<'a> {
     }
 
     fn finish(&mut self, id: NodeId, done: Done, cache: &Cache, outside: &mut Outside<'_>) {
-        let files = match self.as_locked(id, &done.record).and_then(|()| Ok(self.place_outputs(id, &done.record, cache)?)) {
+        let Done { key, record, files, origin } = done;
+        let placed = self.as_locked(id, &record).and_then(|()| Ok(files.map_or_else(|| self.place_outputs(id, &record, cache), Ok)?));
+        let files = match placed {
             Ok(files) => files,
             Err(error) => return self.fail(id, &error, outside),
         };
-        let Done { record, origin } = done;
         let result = StageResult {
             stage: self.path(id),
-            key: record.fingerprint.key(),
+            key,
             seconds: record.provenance.seconds,
             metrics: record.metrics.clone(),
             output: record.result.clone(),
@@ -405,7 +446,7 @@ impl<'a> Schedule<'a> {
         let Node { variant, stage, life, .. } = &mut self.nodes[id];
         *life = Life::Done;
         let variant = &mut self.variants[*variant];
-        variant.heads.insert(stage.id.clone(), record.fingerprint.key());
+        variant.heads.insert(stage.id.clone(), key);
         variant.results.insert(stage.id.clone(), *record);
     }
 
@@ -440,22 +481,14 @@ impl<'a> Schedule<'a> {
 
     fn place_outputs(&self, id: NodeId, record: &ActionRecord, cache: &Cache) -> Result<Vec<PathBuf>, CacheError> {
         let Node { variant, stage, .. } = self.nodes[id];
-        let folder = self.project.output(&self.variants[variant].place, stage.id.as_str());
-        let mut files = Vec::new();
-        for output in stage.spec.outputs() {
-            if let Some(stored) = record.outputs.get(&*output.name) {
-                let target = folder.join(&stored.file);
-                place(cache, &stored.digest, &target)?;
-                files.push(target);
-            }
-        }
-        Ok(files)
+        let folder = self.variants[variant].output(stage, self.project);
+        outputs(stage, record, &folder).map(|(digest, target)| place(cache, digest, &target).map(|()| target)).collect()
     }
 
     /// The stages that a stage needs.
-    fn upstream(&self, id: NodeId) -> impl Iterator<Item = (&'a StageId, &Life)> {
+    fn upstream(&self, id: NodeId) -> impl Iterator<Item = (&'a StageId, Life)> {
         let Node { variant, stage, .. } = self.nodes[id];
-        let life = move |needed| Some((needed, &self.nodes[*self.variants[variant].nodes.get(needed)?].life));
+        let life = move |needed| Some((needed, self.nodes[*self.variants[variant].nodes.get(needed)?].life));
         upstream(stage).filter_map(life)
     }
 
@@ -463,25 +496,24 @@ impl<'a> Schedule<'a> {
         let Node { variant, stage, .. } = &self.nodes[id];
         self.variants[*variant].plan.pipeline.stage_path(&stage.id)
     }
-
-    fn running(&self) -> impl Iterator<Item = &Running> {
-        self.nodes.iter().filter_map(|node| match &node.life {
-            Life::Running(running) => Some(running),
-            _ => None,
-        })
-    }
-
-    fn is_running(&self) -> bool {
-        self.running().next().is_some()
-    }
 }
 
 impl Variant<'_> {
+    /// Where users find what a stage gave.
+    fn output(&self, stage: &PipelineStage, project: &Project) -> PathBuf {
+        project.output(&self.place, stage.id.as_str())
+    }
+
     /// Remembers what the stages gave, for the next run to compare with.
-    fn save_heads(&mut self, cache: &Cache) -> Result<(), CacheError> {
-        if self.heads != self.saved_heads {
-            cache.set_heads(&self.place, &self.heads)?;
-            self.saved_heads.clone_from(&self.heads);
+    fn save_heads(&self, cache: &Cache) -> Result<(), CacheError> {
+        if self.heads == self.first_heads { Ok(()) } else { cache.set_heads(&self.place, &self.heads) }
+    }
+
+    /// Remembers what the stages gave so far, in case that the run is killed.
+    fn note_heads(&mut self, cache: &Cache) -> Result<(), CacheError> {
+        if self.heads != self.noted_heads {
+            cache.note_heads(&self.place, &self.heads)?;
+            self.noted_heads.clone_from(&self.heads);
         }
         Ok(())
     }

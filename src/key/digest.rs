@@ -1,8 +1,10 @@
 //! The one hash of the project: BLAKE3, 32 bytes, written as lower-case hexadecimal.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -29,10 +31,18 @@ pub struct Hasher(blake3::Hasher);
 #[derive(Debug, Clone, Default)]
 pub struct ContentHasher(blake3::Hasher);
 
-/// From this size on a file is mapped and hashed by all threads. Plain reads beat maps for the many small files of a data set.
-const LARGE_FILE: u64 = 4 * 1024 * 1024;
+/// From this size on a file is hashed by all threads. It is read, not mapped: many small files are slower to map, and one that is cut
+/// off meanwhile would end the program.
+const LARGE_FILE: u64 = 2 * 1024 * 1024;
+
+const BLOCK_SIZE: usize = 2 * 1024 * 1024;
 
 const READ_SIZE: usize = 64 * 1024;
+
+thread_local! {
+    /// Cleared once a thread, not once a file.
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 impl Digest {
     /// The digest of bytes in memory.
@@ -43,22 +53,44 @@ impl Digest {
     /// The digest of a file's content.
     pub fn of_file(path: &Path) -> io::Result<Digest> {
         let file = File::open(path)?;
-        if file.metadata()?.len() >= LARGE_FILE {
-            return Ok(Digest(*blake3::Hasher::new().update_mmap_rayon(path)?.finalize().as_bytes()));
+        let size = file.metadata()?.len();
+        Digest::of_open_file(&file, size)
+    }
+
+    /// The digest of the content of an open file that has this size.
+    pub fn of_open_file(file: &File, size: u64) -> io::Result<Digest> {
+        if size >= LARGE_FILE { Digest::of_large(file) } else { Digest::of_reader(file) }
+    }
+
+    /// Reads a block while all threads hash the one before.
+    fn of_large(file: &File) -> io::Result<Digest> {
+        let mut hasher = blake3::Hasher::new();
+        let (mut read, mut reading) = (vec![0; BLOCK_SIZE], vec![0; BLOCK_SIZE]);
+        let mut filled = fill(file, &mut read)?;
+        while filled > 0 {
+            let hash = || {
+                hasher.update_rayon(&read[..filled]);
+            };
+            let (next, ()) = rayon::join(|| fill(file, &mut reading), hash);
+            filled = next?;
+            mem::swap(&mut read, &mut reading);
         }
-        Digest::of_reader(file)
+        Ok(Digest(*hasher.finalize().as_bytes()))
     }
 
     /// The digest of all that a reader gives.
     pub fn of_reader(mut reader: impl Read) -> io::Result<Digest> {
         let mut hasher = ContentHasher::default();
-        let mut buffer = vec![0; READ_SIZE];
+        let mut buffer = BUFFER.take();
+        buffer.resize(READ_SIZE, 0);
         loop {
             match reader.read(&mut buffer)? {
-                0 => return Ok(hasher.finish()),
+                0 => break,
                 read => hasher.update(&buffer[..read]),
             }
         }
+        BUFFER.set(buffer);
+        Ok(hasher.finish())
     }
 
     /// The raw 32 bytes.
@@ -66,10 +98,27 @@ impl Digest {
         &self.0
     }
 
+    /// Adds the 64 digits to a text.
+    pub fn push_to(&self, text: &mut String) {
+        text.push_str(&blake3::Hash::from_bytes(self.0).to_hex());
+    }
+
     /// The first twelve digits, for people.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
     }
+}
+
+/// Reads until the buffer is full or there is no more.
+fn fill(mut file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
 }
 
 impl Hasher {

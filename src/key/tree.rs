@@ -34,7 +34,8 @@ pub struct ListingDiff {
 impl Listing {
     /// A listing of `files`, which are put in order.
     pub fn new(mut files: Vec<SourceFile>) -> Listing {
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        // Mostly they are in order.
+        files.sort_by(|a, b| a.path.cmp(&b.path));
         Listing { files }
     }
 
@@ -47,9 +48,13 @@ impl Listing {
     pub fn to_text(&self) -> String {
         let mut text = String::with_capacity(self.files.len() * 96);
         for file in &self.files {
-            text.push_str(&file.digest.to_string());
+            file.digest.push_to(&mut text);
             text.push(' ');
-            text.push_str(&file.path.replace('\\', "\\\\").replace('\n', "\\n"));
+            if file.path.contains(['\\', '\n']) {
+                text.push_str(&file.path.replace('\\', "\\\\").replace('\n', "\\n"));
+            } else {
+                text.push_str(&file.path);
+            }
             text.push('\n');
         }
         text

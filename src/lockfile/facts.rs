@@ -5,7 +5,6 @@ use std::fmt;
 use crate::cache::ActionRecord;
 use crate::manifest::{PipelineInputSource, PipelineStage};
 use crate::plan::{GatheredInputs, PlanError, fingerprint};
-use crate::stage::JobInput;
 
 /// The name of a fact, in the order of the lines.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +81,5 @@ fn amount(inputs: &GatheredInputs, name: &str) -> String {
     if let Some(listing) = inputs.listings.get(name) {
         return format!("{} files", listing.files().len());
     }
-    let Some(JobInput::File(path)) = inputs.job.get(name) else { return String::new() };
-    let size = inputs.identities.iter().find(|(known, _)| known == path).map_or(0, |(_, identity)| identity.size);
-    format!("{size} bytes")
+    inputs.file(name).map_or_else(String::new, |path| format!("{} bytes", inputs.size(path).unwrap_or_default()))
 }

@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, ManifestErrors};
 use super::node::{Entry, Map, Node, Value};
 use super::params::Override;
 use super::pipeline::Family;
-use super::schema::{Rules, name_rule};
+use super::schema::{Patterns, Rules, name_rule};
 use super::shape::Shape;
 use super::source::{Sources, normalize};
 use super::yaml;
@@ -126,7 +126,7 @@ fn read(file: &Path, sources: &mut Sources) -> Result<Map, ManifestErrors> {
             None
         }
     };
-    let schema = Rules { definitions: serde_json::Map::new(), forms: Vec::new(), top: rules() };
+    let schema = Rules { definitions: serde_json::Map::new(), forms: Vec::new(), top: rules(), patterns: Patterns::default() };
     if let Some(root) = &root {
         Shape { rules: &schema, problems: &mut problems }.check(root, "the file of profiles", &schema.top);
     }

@@ -3,6 +3,10 @@
 //! There is one set of rules: [`super::shape`] checks a manifest against the schemas here, and [`schema`] publishes the same
 //! ones for editors, with `${name}` allowed wherever a parameter may stand.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use regex::Regex;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -44,7 +48,12 @@ pub(super) struct Rules {
     pub forms: Vec<Value>,
     /// The keys at the top.
     pub top: Value,
+    pub patterns: Patterns,
 }
+
+/// The regular expressions of the schemas, each compiled when it is first asked for: that takes longer than all else of a check.
+#[derive(Default)]
+pub(super) struct Patterns(RefCell<HashMap<String, Option<Regex>>>);
 
 /// The JSON Schema of manifests (draft 2020-12).
 pub fn schema() -> Value {
@@ -68,6 +77,17 @@ pub fn schema() -> Value {
     schema
 }
 
+impl Patterns {
+    /// Whether a text matches; nothing matches what is no regular expression.
+    pub fn matches(&self, pattern: &str, text: &str) -> bool {
+        let mut compiled = self.0.borrow_mut();
+        if !compiled.contains_key(pattern) {
+            compiled.insert(pattern.to_owned(), Regex::new(pattern).ok());
+        }
+        compiled[pattern].as_ref().is_some_and(|expression| expression.is_match(text))
+    }
+}
+
 impl Rules {
     pub fn new() -> Rules {
         let mut generator = SchemaSettings::draft2020_12().into_generator();
@@ -82,7 +102,7 @@ impl Rules {
                 add_common_keys(form.kind, &execution, definition);
             }
         }
-        Rules { definitions, forms, top: top() }
+        Rules { definitions, forms, top: top(), patterns: Patterns::default() }
     }
 
     /// The schema itself, where `schema` only refers to one.

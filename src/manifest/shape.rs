@@ -3,7 +3,6 @@
 //! Finds everything that is wrong, not just the first thing, and gives the value in the form that serde reads: a choice
 //! written as a bare name gets its empty map.
 
-use regex::Regex;
 use serde_json::{Map as JsonMap, Value as Json};
 
 use super::diagnostic::Diagnostic;
@@ -146,7 +145,7 @@ impl<'a> Shape<'a> {
                 self.problems.push(unknown_choice(text, node.span, name, &names));
             }
         } else if let Some(pattern) = schema.get("pattern").and_then(Json::as_str)
-            && !Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+            && !self.rules.patterns.matches(pattern, text)
         {
             let help = self.description(schema);
             self.problems.push(Diagnostic::of(node, format!("{name} cannot be `{text}`")).help(help));

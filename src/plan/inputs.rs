@@ -4,40 +4,34 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use thiserror::Error;
 
 use crate::cache::{ActionRecord, Cache, CacheError, FileIdentity};
 use crate::key::{Digest, Listing, SourceFile, StageId};
 use crate::manifest::{PipelineInput, PipelineInputSource, PipelineStage};
-use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, JobInput, PackedLocation, StageError, list_files, list_images};
+use crate::stage::{ArtifactType, FolderFiles, ImageLocation, InputSource, InputUse, JobInput, PackedLocation, StageError, look_at_files};
 
 /// The inputs of one stage.
 #[derive(Debug, Default)]
 pub struct GatheredInputs {
     /// By the input's name.
     pub digests: BTreeMap<String, Digest>,
-    /// For the stage's job.
-    pub job: BTreeMap<String, JobInput>,
+    /// Where each lies: a file of the store or from outside, a folder, an archive.
+    places: BTreeMap<String, PathBuf>,
     /// What is in folders and archives, whose digests are those of their listings.
     pub listings: BTreeMap<String, Listing>,
     /// The folders among them. Of an archive, its own identity tells whether it changed.
     folders: BTreeMap<String, ListedFolder>,
-    /// Files from outside with the identities that they had before they were read.
-    pub identities: Vec<(PathBuf, FileIdentity)>,
+    /// Files from outside, those of folders left out, with the identities that they had before they were read.
+    identities: Vec<(PathBuf, FileIdentity)>,
 }
 
-/// A folder and which of its files count.
+/// A folder, which of its files count, and the identities that these had before they were read, in the order of the listing.
 #[derive(Debug)]
 struct ListedFolder {
     root: PathBuf,
     files: FolderFiles,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum FolderFiles {
-    Images,
-    All,
+    identities: Vec<FileIdentity>,
 }
 
 /// Why it cannot be said what a stage would do.
@@ -76,12 +70,12 @@ pub fn gather_by(
             PipelineInputSource::Output { stage: from, output } => {
                 let Some(digest) = upstream(from, output) else { return Ok(None) };
                 gathered.digests.insert(input.name.clone(), digest);
-                gathered.job.insert(input.name.clone(), JobInput::File(cache.store().path(&digest)));
+                gathered.places.insert(input.name.clone(), cache.store().path(&digest));
             }
             PipelineInputSource::File(path) => gathered.add_file(stage, input, path, cache)?,
             PipelineInputSource::ImageFolder(root) => gathered.add_images(stage, input, root, cache)?,
             PipelineInputSource::Folder(root) => {
-                gathered.add_folder(stage, input, ListedFolder { root: root.clone(), files: FolderFiles::All }, cache)?;
+                gathered.add_folder(stage, input, (root, FolderFiles::All), cache)?;
             }
         }
     }
@@ -95,24 +89,44 @@ impl GatheredInputs {
             InputSource::ImageFolder(_) | InputSource::Folder(_) => true,
             _ => input.accepts.iter().any(|artifact| matches!(artifact, ArtifactType::Images | ArtifactType::Features)),
         };
-        let size = |input: &InputUse<'_>| match self.job.get(&*input.name) {
-            Some(JobInput::Folder { files, .. }) => files.len() as u64,
-            Some(JobInput::File(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
-            None => 0,
+        let size = |input: &InputUse<'_>| match (self.listings.get(&*input.name), self.places.get(&*input.name)) {
+            (Some(listing), _) => listing.files().len() as u64,
+            (None, Some(path)) => std::fs::metadata(path).map_or(0, |metadata| metadata.len()),
+            (None, None) => 0,
         };
         stage.spec.inputs().iter().filter(|input| is_data(input)).map(size).sum()
+    }
+
+    /// For the stage's job.
+    pub fn job(&self) -> BTreeMap<String, JobInput> {
+        let input = |(name, place): (&String, &PathBuf)| {
+            let given = match self.listings.get(name) {
+                Some(listing) => JobInput::Folder { root: place.clone(), files: listing.files().to_vec() },
+                None => JobInput::File(place.clone()),
+            };
+            (name.clone(), given)
+        };
+        self.places.iter().map(input).collect()
+    }
+
+    /// Where an input lies that is one file; `None` of a folder or an archive.
+    pub fn file(&self, name: &str) -> Option<&Path> {
+        self.places.get(name).filter(|_| !self.listings.contains_key(name)).map(PathBuf::as_path)
+    }
+
+    /// The size that a file from outside had before it was read.
+    pub fn size(&self, path: &Path) -> Option<u64> {
+        self.identities.iter().find(|(known, _)| known == path).map(|(_, identity)| identity.size)
     }
 
     /// Files from outside that are no longer what they were when the inputs were gathered, and folders whose list of
     /// files changed.
     pub fn unstable(&self) -> Vec<PathBuf> {
-        let changed = |(path, identity): &(PathBuf, FileIdentity)| FileIdentity::of(path).ok().as_ref() != Some(identity);
-        let mut paths: Vec<PathBuf> = self.identities.par_iter().filter(|file| changed(file)).map(|(path, _)| path.clone()).collect();
+        let changed = |(path, identity): &&(PathBuf, FileIdentity)| FileIdentity::of(path).ok().as_ref() != Some(identity);
+        let mut paths: Vec<PathBuf> = self.identities.iter().filter(changed).map(|(path, _)| path.clone()).collect();
         for (name, folder) in &self.folders {
-            let now = folder.list().unwrap_or_default();
-            if !self.listings.get(name).is_some_and(|listing| now.iter().eq(listing.files().iter().map(|file| &file.path))) {
-                paths.push(folder.root.clone());
-            }
+            let listed = self.listings.get(name).map_or(&[][..], Listing::files);
+            paths.extend(folder.unstable(listed));
         }
         paths
     }
@@ -125,56 +139,60 @@ impl GatheredInputs {
     fn add_file(&mut self, stage: &PipelineStage, input: &PipelineInput, path: &Path, cache: &Cache) -> Result<(), PlanError> {
         let (digest, identity) = digest(stage, path, cache)?;
         self.digests.insert(input.name.clone(), digest);
-        self.job.insert(input.name.clone(), JobInput::File(path.to_owned()));
+        self.places.insert(input.name.clone(), path.to_owned());
         self.identities.push((path.to_owned(), identity));
         Ok(())
     }
 
     fn add_images(&mut self, stage: &PipelineStage, input: &PipelineInput, root: &Path, cache: &Cache) -> Result<(), PlanError> {
         match ImageLocation::find(root) {
-            Some(ImageLocation::Packed(packed)) => self.add_listing(input, root, packed_files(stage, &packed, cache)?),
-            _ => self.add_folder(stage, input, ListedFolder { root: root.to_owned(), files: FolderFiles::Images }, cache)?,
+            Some(ImageLocation::Packed(packed)) => {
+                let (files, identities) = packed_files(stage, &packed, cache)?;
+                self.identities.extend(identities);
+                self.add_listing(input, root, files);
+                Ok(())
+            }
+            _ => self.add_folder(stage, input, (root, FolderFiles::Images), cache),
         }
+    }
+
+    fn add_folder(
+        &mut self,
+        stage: &PipelineStage,
+        input: &PipelineInput,
+        (root, files): (&Path, FolderFiles),
+        cache: &Cache,
+    ) -> Result<(), PlanError> {
+        let found = look_at_files(root, files, |file| cache.memo().digest_found(file));
+        let found = found.map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
+        let (listed, identities) = found.into_iter().map(|(path, (digest, identity))| (SourceFile { path, digest }, identity)).unzip();
+        self.add_listing(input, root, listed);
+        self.folders.insert(input.name.clone(), ListedFolder { root: root.to_owned(), files, identities });
         Ok(())
     }
 
-    fn add_folder(&mut self, stage: &PipelineStage, input: &PipelineInput, folder: ListedFolder, cache: &Cache) -> Result<(), PlanError> {
-        self.add_listing(input, &folder.root, folder_files(stage, &folder, cache)?);
-        self.folders.insert(input.name.clone(), folder);
-        Ok(())
-    }
-
-    fn add_listing(&mut self, input: &PipelineInput, root: &Path, (files, identities): FoundFiles) {
+    fn add_listing(&mut self, input: &PipelineInput, root: &Path, files: Vec<SourceFile>) {
         let listing = Listing::new(files);
         self.digests.insert(input.name.clone(), listing.digest());
-        self.job.insert(input.name.clone(), JobInput::Folder { root: root.to_owned(), files: listing.files().to_vec() });
+        self.places.insert(input.name.clone(), root.to_owned());
         self.listings.insert(input.name.clone(), listing);
-        self.identities.extend(identities);
     }
 }
 
 impl ListedFolder {
-    fn list(&self) -> Result<Vec<String>, StageError> {
-        match self.files {
-            FolderFiles::Images => list_images(&self.root),
-            FolderFiles::All => list_files(&self.root),
+    /// The files that are no longer what they were; if there are others now, the folder.
+    fn unstable(&self, listed: &[SourceFile]) -> Vec<PathBuf> {
+        let now = look_at_files(&self.root, self.files, FileIdentity::of_found).unwrap_or_default();
+        if !now.iter().map(|(path, _)| path).eq(listed.iter().map(|file| &file.path)) {
+            return vec![self.root.clone()];
         }
+        let changed = now.iter().zip(&self.identities).filter(|((_, now), then)| now != *then);
+        changed.map(|((path, _), _)| self.root.join(path)).collect()
     }
 }
 
-/// Files of a folder or an archive, and the files on disk that were read for them.
+/// Files in an archive, and the files on disk that were read for them.
 type FoundFiles = (Vec<SourceFile>, Vec<(PathBuf, FileIdentity)>);
-
-fn folder_files(stage: &PipelineStage, folder: &ListedFolder, cache: &Cache) -> Result<FoundFiles, PlanError> {
-    let paths = folder.list().map_err(|source| PlanError::Listing { stage: stage.id.clone(), source })?;
-    let hash = |relative: String| {
-        let path = folder.root.join(&relative);
-        let (digest, identity) = digest(stage, &path, cache)?;
-        Ok((SourceFile { path: relative, digest }, (path, identity)))
-    };
-    let hashed: Vec<_> = paths.into_par_iter().map(hash).collect::<Result<_, PlanError>>()?;
-    Ok(hashed.into_iter().unzip())
-}
 
 /// The images in an archive. They count by their own content, as if they lay in a folder, so that packing files into an
 /// archive changes no result; what an archive holds is remembered by the archive's content.

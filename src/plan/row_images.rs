@@ -10,7 +10,7 @@ use crate::cache::{Cache, CacheError};
 use crate::key::Digest;
 use crate::manifest::PipelineStage;
 use crate::plan::GatheredInputs;
-use crate::stage::{ArtifactType, JobInput, RowSources};
+use crate::stage::{ArtifactType, RowSources};
 
 /// What a kind that makes a row of every image makes its rows of.
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ impl RowImages {
 
 /// The images in the file given as an input.
 fn packed(input: &str, inputs: &GatheredInputs, cache: &Cache) -> Result<Option<RowSources>, CacheError> {
-    let (Some(content), Some(JobInput::File(path))) = (inputs.digests.get(input), inputs.job.get(input)) else { return Ok(None) };
+    let (Some(content), Some(path)) = (inputs.digests.get(input), inputs.file(input)) else { return Ok(None) };
     if let Some(rows) = cache.packed_rows(content) {
         return Ok(Some(rows));
     }

@@ -44,8 +44,10 @@ impl Table {
         let rows: Vec<Vec<String>> = self.rows.iter().map(|row| row.iter().map(escaped).collect()).collect();
         let table = Table { rows };
         let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let padded = |row: &Vec<String>| row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", table.width(column))).collect();
-        let rule = (0..table.rows.first().map_or(0, Vec::len)).map(|column| "-".repeat(table.width(column).max(3))).collect();
+        let widths = table.widths();
+        let padded = |row: &Vec<String>| row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let columns = table.rows.first().map_or(0, Vec::len);
+        let rule = widths.iter().take(columns).map(|width| "-".repeat((*width).max(3))).collect();
         let mut lines = table.rows.iter().map(|row| line(padded(row)));
         lines.next().unwrap_or_default() + &line(rule) + &lines.collect::<String>()
     }
@@ -55,15 +57,24 @@ impl Table {
         write_csv(out, &self.rows)
     }
 
-    fn width(&self, column: usize) -> usize {
-        self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    /// Of every column.
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = Vec::new();
+        for row in &self.rows {
+            widths.resize(widths.len().max(row.len()), 0);
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        widths
     }
 }
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().enumerate().map(|(column, cell)| format!("{cell:<0$}", self.width(column))).collect();
+            let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
             writeln!(f, "{}", cells.join("  ").trim_end())?;
         }
         Ok(())

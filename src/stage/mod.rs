@@ -33,7 +33,9 @@ pub use compute_mean::{ComputeMean, MeanPer};
 pub use evaluate::Evaluate;
 pub use execution::{Execution, MemorySize, Needs, TimeLimit};
 pub use extract_features::{ExtractFeatures, Normalize, PretrainedNetwork};
-pub use image_source::{ImageLocation, ImageOutline, ImageReader, PackedLocation, list_files, list_images};
+pub use image_source::{
+    FolderFiles, FoundFile, ImageLocation, ImageOutline, ImageReader, PackedLocation, list_files, list_images, look_at_files,
+};
 pub use job::{Device, JobInput, StageContext, StageError, StageJob};
 pub use oversample_eval::OversampleEval;
 pub use pack::{

@@ -11,7 +11,7 @@ use packtrain::record::{RunProvenance, RunRecord};
 use regex::Regex;
 use serde_json::{Value, json};
 
-use crate::harness::Project;
+use crate::harness::{Project, store};
 
 const LOGISTIC: &str = "
 name: logistic
@@ -277,7 +277,7 @@ fn record_training(project: &Project, number: u32, trained: &[EpochMetrics], his
 fn publish_history(cache: &Cache, number: u32, epochs: &[EpochMetrics]) -> packtrain::key::ActionKey {
     let history = History { epochs: epochs.iter().map(HistoryEpoch::from).collect() };
     let bytes = serde_json::to_vec(&history).unwrap();
-    let digest = cache.store().insert_bytes(&bytes, &cache.work_folder(), cache.memo()).unwrap();
+    let digest = store(cache, &bytes);
     let outputs = BTreeMap::from([("history".to_owned(), StoredFile { file: "history.json".into(), digest, size: bytes.len() as u64 })]);
     let parameters = json!({ "optimizer": { "sgd": { "lr": f64::from(number) / 100.0 } } });
     let fingerprint = Fingerprint { kind: "train".into(), version: 1, parameters, inputs: BTreeMap::new(), seed: Some(0) };

@@ -9,7 +9,7 @@ use packtrain::cache::{ActionRecord, Cache, Provenance, StoredFile};
 use packtrain::key::Fingerprint;
 use serde_json::{Value, json};
 
-use crate::harness::{Project, sorted};
+use crate::harness::{Project, sorted, store};
 
 const PIPELINE: &str = "
 name: small
@@ -212,7 +212,7 @@ fn a_collection_killed_at_any_moment_leaves_only_whole_truths() {
 fn publish_garbage(state: &Path, count: u32) {
     let cache = Cache::open(state).unwrap();
     for number in 0..count {
-        let digest = cache.store().insert_bytes(&number.to_le_bytes(), &cache.work_folder(), cache.memo()).unwrap();
+        let digest = store(&cache, &number.to_le_bytes());
         let fingerprint = Fingerprint { kind: "pack".into(), version: 0, parameters: json!(number), inputs: BTreeMap::new(), seed: None };
         let outputs = BTreeMap::from([("train".to_owned(), StoredFile { file: "train.h5".into(), digest, size: 4 })]);
         let provenance = Provenance {
@@ -225,6 +225,33 @@ fn publish_garbage(state: &Path, count: u32) {
         };
         cache.publish(&ActionRecord::new(fingerprint, outputs, provenance)).unwrap();
     }
+}
+
+#[test]
+fn a_result_that_goes_while_another_stage_runs_is_made_again() {
+    let project = Project::new();
+    let wait = project.path("wait").display().to_string();
+    project.write("text.txt", "one").write(
+        "small.yaml",
+        &format!(
+            "name: small\nstages:\n  first: {{ kind: command, run: 'while [ -e {wait} ]; do sleep 0.02; done; echo same > {{outputs.o}}', \
+             inputs: {{ text: {{ file: text.txt }} }}, outputs: {{ o: {{ file: o.txt }} }} }}\n  \
+             second: {{ kind: command, run: 'cp {{inputs.from}} {{outputs.o}}', inputs: {{ from: first }}, outputs: {{ o: {{ file: o.txt }} }} }}\n"
+        ),
+    );
+    assert_eq!(project.run(&["small.yaml"]), "first ran\nsecond ran\n");
+    project.write("text.txt", "two").write("wait", "");
+    let mut run = project.run_until(&["small.yaml"], "\"event\":\"stage-started\"");
+    // Whoever has other results by the same names lets these go.
+    fs::remove_dir_all(project.path(".packtrain/heads")).unwrap();
+    let text = collect(&project);
+    assert!(text.contains("earlier results"), "{text}");
+    fs::remove_file(project.path("wait")).unwrap();
+    assert!(run.wait().unwrap().success());
+    assert_eq!(missing_objects(&project), Vec::<String>::new());
+    assert_eq!(project.run(&["small.yaml"]), "first reused\nsecond reused\n");
+    let record: Value = serde_json::from_slice(&fs::read(&sorted(&project.path(".packtrain/runs"))[1]).unwrap()).unwrap();
+    assert_eq!(record["stages"][1]["state"], "finished");
 }
 
 #[test]

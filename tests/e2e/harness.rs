@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use packtrain::cache::Cache;
+use packtrain::key::Digest;
 use rustix::process::{self, Pid, Signal};
 
 /// A folder with images, a manifest, and its own cache.
@@ -199,6 +201,13 @@ pub fn timeless(text: &str) -> String {
     let time = regex::Regex::new(r"(about|0 or|from|to) [0-9.]+ (ms|s|min|h)( [0-9]+ (s|min))?").unwrap();
     let cells = regex::Regex::new(r"(\S)   +").unwrap();
     cells.replace_all(&time.replace_all(text, "$1 T"), "$1  ").into_owned()
+}
+
+/// Puts an object into a cache.
+pub fn store(cache: &Cache, content: &[u8]) -> Digest {
+    let file = cache.runs().with_file_name("new");
+    fs::write(&file, content).unwrap();
+    cache.store().insert(&file, cache.memo()).unwrap()
 }
 
 /// The entries of a folder in order.

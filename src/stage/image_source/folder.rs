@@ -1,8 +1,15 @@
-//! The files of a folder, by name alone: nothing is opened.
+//! The files of a folder, by name; whoever wants more looks at each on the way.
 
+use std::ffi::{CStr, CString, OsStr};
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use walkdir::{DirEntry, WalkDir};
+use rayon::prelude::*;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, Stat, fstat, openat, statat};
 
 use crate::stage::StageError;
 
@@ -10,42 +17,165 @@ use crate::stage::StageError;
 /// them: such a file is to be an error that names it, not to go missing.
 const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "webp", "bmp", "gif", "tif", "tiff", "heic", "avif"];
 
+/// A file in an open folder. Its name is looked up from there, which spares the kernel the way from the root.
+pub struct FoundFile<'a> {
+    folder: &'a OwnedFd,
+    name: &'a CStr,
+}
+
+impl FoundFile<'_> {
+    /// What the file system says of it; of a link, of what that leads to.
+    pub fn stat(&self) -> io::Result<Stat> {
+        Ok(statat(self.folder, self.name, AtFlags::empty())?)
+    }
+
+    /// Opens it for reading.
+    pub fn open(&self) -> io::Result<File> {
+        Ok(openat(self.folder, self.name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
+    }
+}
+
+/// Which files of a folder count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FolderFiles {
+    /// Images by their names.
+    Images,
+    /// All but what Python leaves beside its sources.
+    All,
+    /// Those that are no images.
+    Others,
+}
+
 /// The images under a folder: paths relative to it with `/` between names, sorted. Hidden files and folders are passed
 /// over; links are followed. A name that is not UTF-8 is an error, because it could not be written into an artifact.
 pub fn list_images(root: &Path) -> Result<Vec<String>, StageError> {
-    list(root, is_image_name)
+    list(root, FolderFiles::Images)
 }
 
 /// The files under a folder, listed as [`list_images`] does. What Python leaves beside its sources is passed over too.
 pub fn list_files(root: &Path) -> Result<Vec<String>, StageError> {
-    list(root, |path| path.components().all(|part| part.as_os_str() != "__pycache__"))
+    list(root, FolderFiles::All)
 }
 
 /// The files that [`list_images`] passes over, hidden ones left out.
 pub(super) fn list_others(root: &Path) -> Result<Vec<String>, StageError> {
-    list(root, |path| !is_image_name(path))
+    list(root, FolderFiles::Others)
 }
 
-fn list(root: &Path, is_wanted: impl Fn(&Path) -> bool) -> Result<Vec<String>, StageError> {
-    let mut paths = Vec::new();
-    let entries = WalkDir::new(root).follow_links(true).into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry));
-    for entry in entries {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(root).to_owned();
-            StageError::Io { path, source: error.into() }
-        })?;
-        let inside = entry.path().strip_prefix(root).unwrap_or(entry.path());
-        if entry.file_type().is_file() && is_wanted(inside) {
-            let not_utf8 = || StageError::Input { path: entry.path().to_owned(), reason: "its name is not UTF-8; rename it".to_owned() };
-            paths.push(inside.to_str().ok_or_else(not_utf8)?.to_owned());
+/// The files that count, listed as [`list_images`] does, each with what `look` finds when it looks at it. Several threads look.
+pub fn look_at_files<T: Send>(
+    root: &Path,
+    files: FolderFiles,
+    look: impl Fn(&FoundFile<'_>) -> io::Result<T> + Sync,
+) -> Result<Vec<(String, T)>, StageError> {
+    let walk = Walk { root, files, look };
+    let folder = open_folder(CWD, root).map_err(walk.failed(Path::new("")))?;
+    let mut found = walk.folder(&folder, Path::new(""), &[])?;
+    // Folder after folder is in order already but for names such as `a-b` beside `a/c`.
+    found.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(found)
+}
+
+fn list(root: &Path, files: FolderFiles) -> Result<Vec<String>, StageError> {
+    Ok(look_at_files(root, files, |_| Ok(()))?.into_iter().map(|(path, ())| path).collect())
+}
+
+/// A way through a folder and those in it.
+struct Walk<'a, F> {
+    root: &'a Path,
+    files: FolderFiles,
+    look: F,
+}
+
+/// The place of a folder on the file systems, to notice links that lead back.
+type FolderPlace = (u64, u64);
+
+/// So many files are looked at by a thread at least, once it has begun.
+const FILES_AT_ONCE: usize = 32;
+
+const LISTING_BUFFER: usize = 32 * 1024;
+
+impl<T: Send, F: Fn(&FoundFile<'_>) -> io::Result<T> + Sync> Walk<'_, F> {
+    /// `inside` is the folder's path from the root, `above` are the places of those that it lies in.
+    fn folder(&self, folder: &OwnedFd, inside: &Path, above: &[FolderPlace]) -> Result<Vec<(String, T)>, StageError> {
+        let stat = fstat(folder).map_err(|error| self.failed(inside)(error.into()))?;
+        let place = (stat.st_dev, stat.st_ino);
+        if above.contains(&place) {
+            return Err(self.failed(inside)(io::Error::other("a link leads back to a folder that it lies in")));
+        }
+        let above = [above, &[place]].concat();
+        let (files, folders) = self.entries(folder, inside)?;
+        let files = files.par_iter().with_min_len(FILES_AT_ONCE).filter_map(|name| self.file(folder, inside, name).transpose());
+        let folders = folders.par_iter().map(|name| {
+            let inside = inside.join(OsStr::from_bytes(name.to_bytes()));
+            let folder = open_folder(folder, name.as_c_str()).map_err(self.failed(&inside))?;
+            self.folder(&folder, &inside, &above)
+        });
+        let mut found: Vec<_> = files.collect::<Result<_, _>>()?;
+        folders.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|inner| found.extend(inner));
+        Ok(found)
+    }
+
+    /// The names of the files and of the folders in a folder, each sorted, hidden ones left out.
+    fn entries(&self, folder: &OwnedFd, inside: &Path) -> Result<(Vec<CString>, Vec<CString>), StageError> {
+        let (mut files, mut folders) = (Vec::new(), Vec::new());
+        let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER];
+        let mut entries = RawDir::new(folder, &mut buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|error| self.failed(inside)(error.into()))?;
+            let name = entry.file_name();
+            if name.to_bytes().starts_with(b".") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Symlink | FileType::Unknown => {
+                    let stat = FoundFile { folder, name }.stat();
+                    let inside = || inside.join(OsStr::from_bytes(name.to_bytes()));
+                    FileType::from_raw_mode(stat.map_err(|error| self.failed(&inside())(error))?.st_mode)
+                }
+                kind => kind,
+            };
+            match kind {
+                FileType::RegularFile => files.push(name.to_owned()),
+                FileType::Directory => folders.push(name.to_owned()),
+                _ => {}
+            }
+        }
+        files.sort_unstable();
+        folders.sort_unstable();
+        Ok((files, folders))
+    }
+
+    fn file(&self, folder: &OwnedFd, inside: &Path, name: &CStr) -> Result<Option<(String, T)>, StageError> {
+        let path = inside.join(OsStr::from_bytes(name.to_bytes()));
+        if !self.files.count(&path) {
+            return Ok(None);
+        }
+        let found = (self.look)(&FoundFile { folder, name }).map_err(self.failed(&path))?;
+        match path.into_os_string().into_string() {
+            Ok(path) => Ok(Some((path, found))),
+            Err(path) => Err(StageError::Input { path: self.root.join(path), reason: "its name is not UTF-8; rename it".to_owned() }),
         }
     }
-    paths.sort_unstable();
-    Ok(paths)
+
+    fn failed(&self, inside: &Path) -> impl FnOnce(io::Error) -> StageError {
+        let path = if inside.as_os_str().is_empty() { self.root.to_owned() } else { self.root.join(inside) };
+        move |source| StageError::Io { path, source }
+    }
 }
 
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
+impl FolderFiles {
+    fn count(self, path: &Path) -> bool {
+        match self {
+            FolderFiles::Images => is_image_name(path),
+            FolderFiles::All => path.components().all(|part| part.as_os_str() != "__pycache__"),
+            FolderFiles::Others => !is_image_name(path),
+        }
+    }
+}
+
+fn open_folder(above: impl AsFd, name: impl rustix::path::Arg) -> io::Result<OwnedFd> {
+    Ok(openat(above, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// Whether a path in an archive is that of an image and has no hidden name in it.
@@ -70,6 +200,7 @@ fn is_image_name(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -83,5 +214,41 @@ mod tests {
         }
         assert_eq!(list_images(folder.path()).unwrap(), ["a.png", "a/z.webp", "b/10.jpg", "b/2.JPEG"]);
         assert_eq!(list_files(folder.path()).unwrap(), ["a.png", "a/z.webp", "b/10.jpg", "b/2.JPEG", "notes.txt"]);
+    }
+
+    #[test]
+    fn many_files_are_listed_in_the_order_of_their_whole_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut expected = Vec::new();
+        for inner in ["a", "a-b", "a/c", "b"] {
+            fs::create_dir_all(folder.path().join(inner)).unwrap();
+            for number in 0..100 {
+                let path = format!("{inner}/{number}.jpg");
+                fs::write(folder.path().join(&path), "").unwrap();
+                expected.push(path);
+            }
+        }
+        expected.sort();
+        assert_eq!(list_images(folder.path()).unwrap(), expected);
+    }
+
+    #[test]
+    fn links_are_followed_and_one_that_leads_back_or_nowhere_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, beside) = (folder.path().join("root"), folder.path().join("beside"));
+        for path in [&root, &beside] {
+            fs::create_dir(path).unwrap();
+        }
+        fs::write(beside.join("1.jpg"), "").unwrap();
+        symlink(&beside, root.join("link")).unwrap();
+        symlink(beside.join("1.jpg"), root.join("2.jpg")).unwrap();
+        assert_eq!(list_images(&root).unwrap(), ["2.jpg", "link/1.jpg"]);
+        symlink(&root, beside.join("back")).unwrap();
+        let error = list_images(&root).unwrap_err().to_string();
+        assert!(error.contains("link/back: a link leads back"), "{error}");
+        fs::remove_file(beside.join("back")).unwrap();
+        symlink("nothing", root.join("3.jpg")).unwrap();
+        let error = list_images(&root).unwrap_err().to_string();
+        assert!(error.contains("3.jpg: No such file"), "{error}");
     }
 }

@@ -22,7 +22,7 @@ use crate::stage::StageError;
 use crate::stage::image_source::archive::Archive;
 use crate::stage::image_source::cifar::{Batches, CifarImages};
 
-pub use folder::{list_files, list_images};
+pub use folder::{FolderFiles, FoundFile, list_files, list_images, look_at_files};
 
 /// What a path to images leads to, by names alone: nothing is opened.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -36,6 +36,7 @@ impl Glyphs {
     };
 
     /// Those that the environment's locale has.
+    #[expect(clippy::disallowed_methods, reason = "what a terminal can show is said by its environment")]
     pub(super) fn of_locale() -> &'static Glyphs {
         let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(|name| env::var(name).ok().filter(|value| !value.is_empty()));
         if set.is_some_and(|locale| is_utf8(&locale)) { &Glyphs::UNICODE } else { &Glyphs::ASCII }

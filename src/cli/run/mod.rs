@@ -126,6 +126,7 @@ pub(super) fn reporter(json: bool) -> Box<dyn Reporter + Send> {
 }
 
 /// Whether what is written is kept as text, although it looks like a terminal: continuous integration often gives its programs one.
+#[expect(clippy::disallowed_methods, reason = "what a terminal is for is said by its environment")]
 fn is_for_a_log() -> bool {
     let is_ci = env::var_os("CI").is_some_and(|value| !value.is_empty() && value != "false" && value != "0");
     is_ci || env::var_os("TERM").is_some_and(|term| term == "dumb")

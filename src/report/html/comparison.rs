@@ -57,9 +57,12 @@ fn metric(column: &Column) -> Option<&MetricName> {
     if let Column::Metric(name) = column { Some(name) } else { None }
 }
 
+/// A history with the subject that it is of: its place among them, and its name.
+type Named<'a> = (usize, &'a str, Cow<'a, History>);
+
 /// The histories of all subjects, stage by stage.
 fn trainings(subjects: &[Subject<'_>]) -> Markup {
-    let mut by_stage: BTreeMap<StageId, Vec<(usize, &str, Cow<'_, History>)>> = BTreeMap::new();
+    let mut by_stage: BTreeMap<StageId, Vec<Named<'_>>> = BTreeMap::new();
     for (index, subject) in subjects.iter().enumerate() {
         for (stage, history) in subject.histories() {
             by_stage.entry(stage.record.stage.stage.clone()).or_default().push((index, &subject.name, history));
@@ -76,7 +79,7 @@ fn trainings(subjects: &[Subject<'_>]) -> Markup {
 }
 
 /// Every training at the last epoch that all have.
-fn at_equal_epochs(stage: &StageId, histories: &[(usize, &str, Cow<'_, History>)]) -> Markup {
+fn at_equal_epochs(stage: &StageId, histories: &[Named<'_>]) -> Markup {
     let all: Vec<Trainings> = histories.iter().map(|(_, _, history)| Trainings(vec![(stage.clone(), history.epochs.clone())])).collect();
     let at = AtEpoch::Equal.number(&all);
     let optional = |value: Option<f64>, shown: fn(f64) -> String| value.map_or_else(|| "–".to_owned(), shown);
@@ -100,7 +103,7 @@ fn at_equal_epochs(stage: &StageId, histories: &[(usize, &str, Cow<'_, History>)
     }
 }
 
-fn overlaid(stage: &StageId, histories: &[(usize, &str, Cow<'_, History>)]) -> Markup {
+fn overlaid(stage: &StageId, histories: &[Named<'_>]) -> Markup {
     let figure = |what: &str, title: &'static str, value: fn(&HistoryEpoch) -> Option<f64>, scale, label| {
         let series: Vec<Series> = histories.iter().map(|(index, name, history)| curves::series(name, *index, history, value)).collect();
         Chart { id: format!("comparison-{stage}-{what}"), title, series, scale, label }.figure()

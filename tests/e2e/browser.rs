@@ -113,7 +113,7 @@ stages:
 #[test]
 #[ignore = "needs a Chromium; `make test-browser` fetches one"]
 fn a_page_follows_a_training_without_being_loaded_again() {
-    const COURSE: &str = "document.querySelector('#part-s0-training path.line').getAttribute('d')";
+    const COURSE: &str = "[...document.querySelectorAll('#part-s0-training path.line')].map((line) => line.getAttribute('d')).join()";
     const OPENED: &str =
         "document.querySelector('#part-s0-training details').open && document.querySelector('#part-s0-training th').ariaSort";
     let project = crate::harness::Project::with_images(12);

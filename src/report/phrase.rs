@@ -41,6 +41,15 @@ pub(super) fn rate(value: f64) -> String {
     if value < 9.95 { format!("{value:.1}") } else { format!("{value:.0}") }
 }
 
+/// A learning rate to three digits: `1e-3`, `8.54e-4`.
+pub(super) fn learning_rate(value: f64) -> String {
+    let shown = format!("{value:.2e}");
+    match shown.split_once('e') {
+        Some((digits, exponent)) if value != 0.0 => format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.')),
+        _ => value.to_string(),
+    }
+}
+
 /// A number of bytes: `185 B`, `1.2 KiB`, `431 MiB`.
 pub fn bytes(bytes: u64) -> String {
     let mut size = bytes as f64;
@@ -119,7 +128,7 @@ fn epoch(metrics: &EpochMetrics) -> String {
     if let (Some(loss), Some(accuracy)) = (val_loss, val_accuracy) {
         line += &format!("  val loss {loss:.4}  val accuracy {:.2} %", accuracy * 100.0);
     }
-    line + &format!("  lr {learning_rate:e}  {images_per_second:.0} images/s")
+    line + &format!("  lr {}  {images_per_second:.0} images/s", self::learning_rate(*learning_rate))
 }
 
 /// What an event leaves to be read later, a line each; progress leaves nothing.
@@ -234,6 +243,12 @@ mod tests {
     #[test]
     fn a_clock_has_hours_once_there_are_some() {
         assert_eq!([0.4, 67.0, 3723.9].map(super::clock), ["0:00", "1:07", "1:02:03"]);
+    }
+
+    #[test]
+    fn learning_rates_have_the_digits_that_they_need_and_no_more_than_three() {
+        let shown = [0.0, 0.01, 0.001, 8.535_533_905_932_737e-4, 9.999_8e-3, 1.5].map(super::learning_rate);
+        assert_eq!(shown, ["0", "1e-2", "1e-3", "8.54e-4", "1e-2", "1.5e0"]);
     }
 
     #[test]

@@ -113,7 +113,7 @@ fn overlaid(stage: &StageId, histories: &[Named<'_>]) -> Markup {
             (figure("val-accuracy", "Validation accuracy", |epoch| epoch.val_accuracy, Scale::Fraction, curves::percent))
             (figure("val-loss", "Validation loss", |epoch| epoch.val_loss, chart::LOSSES, curves::loss))
             (figure("train-loss", "Training loss", |epoch| Some(epoch.train_loss), chart::LOSSES, curves::loss))
-            (figure("rate", "Learning rate", |epoch| Some(epoch.learning_rate), chart::RATES, curves::rate))
+            (figure("rate", "Learning rate", |epoch| Some(epoch.learning_rate), chart::RATES, phrase::learning_rate))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::artifact::{History, HistoryEpoch};
 use crate::dossier::StageDossier;
 use crate::report::html::chart::{self, Chart, Scale, Series};
 use crate::report::html::subject::Subject;
+use crate::report::phrase;
 
 /// Every training of a subject.
 pub(super) fn section(subject: &Subject<'_>) -> Markup {
@@ -31,10 +32,6 @@ pub(super) fn percent(value: f64) -> String {
     format!("{:.0} %", value * 100.0)
 }
 
-pub(super) fn rate(value: f64) -> String {
-    if value == 0.0 { "0".to_owned() } else { format!("{value:.1e}").replace(".0e", "e") }
-}
-
 fn training(subject: &Subject<'_>, stage: &StageDossier, history: &History) -> Markup {
     let name = stage.record.stage.stage.to_string();
     let figure = |what: &str, title: &'static str, series: Vec<Series>, scale, label| {
@@ -53,7 +50,7 @@ fn training(subject: &Subject<'_>, stage: &StageDossier, history: &History) -> M
         div.charts {
             (figure("loss", "Loss", losses, chart::LOSSES, loss))
             (figure("accuracy", "Accuracy", accuracies, Scale::Fraction, percent))
-            (figure("rate", "Learning rate", rates, chart::RATES, rate))
+            (figure("rate", "Learning rate", rates, chart::RATES, phrase::learning_rate))
         }
         details { summary { "The numbers of every epoch" } (table(history)) }
     }
@@ -90,7 +87,7 @@ fn table(history: &History) -> Markup {
                 } }
                 tbody { @for epoch in &history.epochs { tr {
                     td.number { (epoch.epoch) }
-                    td.number data-value=(epoch.learning_rate) { (rate(epoch.learning_rate)) }
+                    td.number data-value=(epoch.learning_rate) { (phrase::learning_rate(epoch.learning_rate)) }
                     td.number { (number(epoch.train_loss)) }
                     td.number data-value=(epoch.train_accuracy) { (exact_percent(epoch.train_accuracy)) }
                     td.number { (optional(epoch.val_loss, number)) }

@@ -5,7 +5,6 @@ use maud::{Markup, html};
 use crate::key::StagePath;
 use crate::report::course::{Course, Trend};
 use crate::report::html::Live;
-use crate::report::html::curves;
 use crate::report::phrase;
 
 impl Live<'_> {
@@ -47,7 +46,7 @@ impl Live<'_> {
             speed,
             last(course.losses()),
             last(course.accuracies()),
-            course.epoch().map(|start| ("learning rate".to_owned(), curves::rate(start.learning_rate))),
+            course.epoch().map(|start| ("learning rate".to_owned(), phrase::learning_rate(start.learning_rate))),
         ];
         measures.into_iter().flatten().collect()
     }

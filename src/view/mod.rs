@@ -10,5 +10,5 @@ mod warp;
 
 pub use random::{Draws, Purpose};
 pub use sample::{Sample, TrainingViews, View, crops};
-pub use source::{ImageSource, Normalization};
-pub use warp::{Warp, Workbench};
+pub use source::{ImageSource, Normalization, Offset};
+pub use warp::{Affine, Warp, Workbench};

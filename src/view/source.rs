@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of networks, labels or tensors.
 
+use std::borrow::Cow;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
@@ -29,6 +31,14 @@ struct NormalizedLine {
     factors: Vec<f32>,
 }
 
+/// What a sample shows: a square of an image that is `width` pixels wide.
+struct Square<'a> {
+    pixels: Cow<'a, [u8]>,
+    width: usize,
+    /// Top and left.
+    corner: (usize, usize),
+}
+
 /// What happens to every pixel: `(pixel - offset) * factor`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Normalization {
@@ -37,8 +47,9 @@ pub struct Normalization {
     factor: [f32; 3],
 }
 
+/// What is subtracted from every pixel.
 #[derive(Debug, Clone, PartialEq)]
-enum Offset {
+pub enum Offset {
     /// R, G, B.
     Channel([f32; 3]),
     /// Of the size of the packed images; the part that lies under a crop is subtracted from it.
@@ -108,6 +119,11 @@ impl ImageSource {
         }
     }
 
+    /// What happens to its pixels.
+    pub fn normalization(&self) -> &Normalization {
+        &self.normalization
+    }
+
     /// Side of the network's input.
     pub fn side(&self) -> usize {
         self.size
@@ -149,31 +165,49 @@ impl ImageSource {
         }
     }
 
-    /// Writes what a sample shows of its image, not yet warped or mirrored.
-    fn fill_view(&self, input: &mut [f32], sample: Sample) {
-        let (height, width) = self.images.size();
-        let pixels = self.images.row(sample.image);
-        match sample.view {
-            View::Crop { top, left } => self.fill_from(input, pixels, width, (top, left)),
-            View::Whole if (height, width) == (self.size, self.size) => self.fill_from(input, pixels, width, (0, 0)),
-            View::Whole => {
-                let whole = Picture { width, height, pixels: pixels.to_vec() };
-                self.fill_from(input, &resize_area(&whole, self.size, self.size).pixels, self.size, (0, 0));
-            }
-        }
+    /// Writes what a sample shows of its image as bytes `[size,size,3]`, not normalised, warped or mirrored.
+    pub fn fill_bytes(&self, bytes: &mut [u8], sample: Sample) {
+        let square = self.square(sample);
+        bytes
+            .chunks_exact_mut(self.size * 3)
+            .enumerate()
+            .for_each(|(y, line)| line.copy_from_slice(&square.pixels[square.line(y, self.size)]));
     }
 
-    /// Writes the square at (`top`, `left`) of an image that is `width` pixels wide.
-    fn fill_from(&self, input: &mut [f32], pixels: &[u8], width: usize, (top, left): (usize, usize)) {
+    /// Writes what a sample shows of its image, not yet warped or mirrored.
+    fn fill_view(&self, input: &mut [f32], sample: Sample) {
+        let square = self.square(sample);
         for (y, line) in input.chunks_exact_mut(self.size * 3).enumerate() {
-            let start = ((top + y) * width + left) * 3;
-            let range = start..start + self.size * 3;
+            let range = square.line(y, self.size);
             let offsets = match &self.normalization.offset {
                 Offset::Channel(_) => &self.line.offsets,
                 Offset::Pixel(mean) => &mean.values[range.clone()],
             };
-            normalize(line, &pixels[range], offsets, &self.line.factors);
+            normalize(line, &square.pixels[range], offsets, &self.line.factors);
         }
+    }
+
+    fn square(&self, sample: Sample) -> Square<'_> {
+        let (height, width) = self.images.size();
+        let pixels = self.images.row(sample.image);
+        match sample.view {
+            View::Crop { top, left } => Square { pixels: Cow::Borrowed(pixels), width, corner: (top, left) },
+            View::Whole if (height, width) == (self.size, self.size) => Square { pixels: Cow::Borrowed(pixels), width, corner: (0, 0) },
+            View::Whole => {
+                let whole = Picture { width, height, pixels: pixels.to_vec() };
+                let resized = resize_area(&whole, self.size, self.size).pixels;
+                Square { pixels: Cow::Owned(resized), width: self.size, corner: (0, 0) }
+            }
+        }
+    }
+}
+
+impl Square<'_> {
+    /// Where the numbers of its `y`-th line lie, `size` pixels of them.
+    fn line(&self, y: usize, size: usize) -> Range<usize> {
+        let (top, left) = self.corner;
+        let start = ((top + y) * self.width + left) * 3;
+        start..start + size * 3
     }
 }
 
@@ -199,6 +233,16 @@ impl Normalization {
         let channels = mean.map_or([0.0; 3], |mean| [mean.r as f32, mean.g as f32, mean.b as f32]);
         let image = mean.and_then(|mean| mean.pixels.clone());
         Normalization { offset: image.map_or(Offset::Channel(channels), Offset::Pixel), factor: [scale as f32; 3] }
+    }
+
+    /// What is subtracted.
+    pub fn offset(&self) -> &Offset {
+        &self.offset
+    }
+
+    /// By what the rest is multiplied: R, G, B.
+    pub fn factor(&self) -> &[f32; 3] {
+        &self.factor
     }
 
     fn line(&self, size: usize) -> NormalizedLine {

@@ -19,11 +19,11 @@ pub struct Warp {
     zoom: [f64; 2],
 }
 
-/// Where a pixel of the output comes from: `matrix * (y, x) + offset`.
+/// Where a pixel of the output comes from: `matrix * (y, x) + offset`, in pixels.
 #[derive(Debug, Clone, Copy)]
-struct Affine {
-    matrix: [[f64; 2]; 2],
-    offset: [f64; 2],
+pub struct Affine {
+    pub matrix: [[f64; 2]; 2],
+    pub offset: [f64; 2],
 }
 
 /// The buffers of a thread that warps one image after the other.
@@ -71,8 +71,8 @@ impl Warp {
         }
     }
 
-    /// `centre * rotation * shift * shear * zoom * centre^-1`.
-    fn affine(&self, size: usize) -> Affine {
+    /// The map for images of `size` pixels a side: `centre * rotation * shift * shear * zoom * centre^-1`.
+    pub fn affine(&self, size: usize) -> Affine {
         let side = size as f64;
         let (sin, cos) = self.rotation.sin_cos();
         let (shear_sin, shear_cos) = self.shear.sin_cos();
@@ -85,6 +85,11 @@ impl Warp {
         let offset = [0, 1].map(|axis| centre + moved[axis] - centre * (matrix[axis][0] + matrix[axis][1]));
         Affine { matrix, offset }
     }
+}
+
+impl Affine {
+    /// Every pixel from its own place.
+    pub const IDENTITY: Affine = Affine { matrix: [[1.0, 0.0], [0.0, 1.0]], offset: [0.0; 2] };
 }
 
 impl Workbench {

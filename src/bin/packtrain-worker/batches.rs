@@ -10,36 +10,83 @@ use packtrain::stage::StageError;
 use packtrain::view::{ImageSource, Sample};
 use tch::{Device, Kind, Tensor};
 
-use crate::kernels;
+use crate::card::{Card, shown};
+use crate::{device, kernels};
 
 /// Batches that are ready while the network works.
 const AHEAD: usize = 1;
 
-/// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the CPU, channels-last, which it must not keep: once it
-/// returns, their memory is that of a later batch. New memory costs more time in page faults than inputs take to compute.
-pub fn for_each(
+/// Images that become batches on a device.
+#[derive(Debug)]
+pub struct Feed {
+    source: ImageSource,
+    device: Device,
+    /// Where the device is one.
+    card: Option<Card>,
+}
+
+impl Feed {
+    pub fn new(source: ImageSource, device: Device) -> Feed {
+        // The other half is left to the network.
+        let card = device.is_cuda().then(|| Card::new(source.normalization(), device, device::free_memory(device) / 2));
+        Feed { source, device, card }
+    }
+
+    pub fn source(&self) -> &ImageSource {
+        &self.source
+    }
+
+    /// Calls `work` with every list of samples and their inputs `[n,3,size,size]` on the device, channels-last, which it must not keep:
+    /// once it returns, their memory is that of a later batch. New memory costs more time in page faults than inputs take to compute.
+    pub fn for_each(
+        &self,
+        plan: &[Vec<Sample>],
+        mut work: impl FnMut(&[Sample], &Tensor) -> Result<(), StageError>,
+    ) -> Result<(), StageError> {
+        let Feed { source, device, card } = self;
+        let Some(card) = card else { return on_cpu(source, plan, work) };
+        let held = plan.iter().take_while(|samples| card.holds(source, samples)).count();
+        plan[..held].iter().try_for_each(|samples| work(samples, &card.cut(source, samples)))?;
+        let prepare = |samples: &[Sample], _| shown(source, samples, *device);
+        ahead(&plan[held..], prepare, |samples, shown| work(samples, &card.take_over(shown, source, samples)))
+    }
+}
+
+fn on_cpu(
     source: &ImageSource,
     plan: &[Vec<Sample>],
     mut work: impl FnMut(&[Sample], &Tensor) -> Result<(), StageError>,
 ) -> Result<(), StageError> {
     let greatest = plan.iter().map(Vec::len).max().unwrap_or(0);
+    let prepare = |samples: &[Sample], used: Option<Tensor>| {
+        let mut room = used.unwrap_or_else(|| room(greatest, source.side()));
+        let numbers = samples.len() * source.side() * source.side() * 3;
+        source.fill_all(&mut kernels::numbers_mut(&mut room)[..numbers], samples);
+        room
+    };
+    ahead(plan, prepare, |samples, room| work(samples, &room.narrow(0, 0, samples.len() as i64).permute([0, 3, 1, 2])))
+}
+
+/// Prepares what `work` needs for every list of samples in a thread of its own. What `work` is done with is there to be used again.
+fn ahead(
+    plan: &[Vec<Sample>],
+    prepare: impl Fn(&[Sample], Option<Tensor>) -> Tensor + Send,
+    mut work: impl FnMut(&[Sample], &Tensor) -> Result<(), StageError>,
+) -> Result<(), StageError> {
     thread::scope(|scope| {
         let (sender, receiver) = sync_channel(AHEAD);
         let (give_back, given_back) = channel();
         let producer = scope.spawn(move || {
             for samples in plan {
-                let mut room = given_back.try_recv().unwrap_or_else(|_| room(greatest, source.side()));
-                let used = samples.len() * source.side() * source.side() * 3;
-                source.fill_all(&mut kernels::numbers_mut(&mut room)[..used], samples);
-                if sender.send(room).is_err() {
+                if sender.send(prepare(samples, given_back.try_recv().ok())).is_err() {
                     return; // `work` failed and the receiver is gone
                 }
             }
         });
-        let result = plan.iter().zip(receiver).try_for_each(|(samples, room)| {
-            work(samples, &room.narrow(0, 0, samples.len() as i64).permute([0, 3, 1, 2]))?;
+        let result = plan.iter().zip(receiver).try_for_each(|(samples, prepared)| {
+            work(samples, &prepared)?;
             // Nobody takes it once the last batch is prepared.
-            drop(give_back.send(room));
+            drop(give_back.send(prepared));
             Ok(())
         });
         producer.join().unwrap_or_else(|panic| resume_unwind(panic));
@@ -85,7 +132,7 @@ mod tests {
             inputs = numbers(&tensor.select(1, channel));
             Ok(())
         };
-        for_each(source, &plan, work).unwrap();
+        on_cpu(source, &plan, work).unwrap();
         inputs
     }
 
@@ -151,7 +198,7 @@ mod tests {
         let source = source(2, plain()).unwrap();
         let plan = vec![vec![crop(0, 0, 0, false)]; 50];
         let mut calls = 0;
-        let result = for_each(&source, &plan, |_, _| {
+        let result = on_cpu(&source, &plan, |_, _| {
             calls += 1;
             if calls == 3 { Err(StageError::Interrupted) } else { Ok(()) }
         });

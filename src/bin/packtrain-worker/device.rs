@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::c_void;
+use std::ffi::{c_int, c_void};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 use packtrain::stage::{Device, StageError};
+use tch::Tensor;
 
 /// The variable that names the folder with `libtorch_cuda.so`.
 const CUDA_FOLDER_VARIABLE: &str = "PACKTRAIN_CUDA_LIB";
@@ -54,6 +55,39 @@ pub fn name(device: tch::Device) -> String {
         tch::Device::Cuda(index) => format!("cuda:{index}"),
         _ => "cpu".to_owned(),
     }
+}
+
+/// Memory of a card that nobody uses, in bytes; 0 if that cannot be told.
+pub fn free_memory(device: tch::Device) -> u64 {
+    let tch::Device::Cuda(index) = device else { return 0 };
+    let (mut free, mut total) = (0, 0);
+    #[expect(unsafe_code, reason = "functions of another language, of a library that was opened at run time")]
+    // SAFETY: the signatures are those of CUDA's runtime, which is open for good since there are cards; the thread's card is put back.
+    let told = unsafe {
+        let program = Library::this();
+        let (Ok(get_device), Ok(set_device), Ok(memory)) = (
+            program.get::<unsafe extern "C" fn(*mut c_int) -> c_int>(b"cudaGetDevice"),
+            program.get::<unsafe extern "C" fn(c_int) -> c_int>(b"cudaSetDevice"),
+            program.get::<unsafe extern "C" fn(*mut usize, *mut usize) -> c_int>(b"cudaMemGetInfo"),
+        ) else {
+            return 0;
+        };
+        let mut before = 0;
+        get_device(&raw mut before) == 0
+            && set_device(index as c_int) == 0
+            && memory(&raw mut free, &raw mut total) == 0
+            && set_device(before) == 0
+    };
+    if told { free as u64 } else { 0 }
+}
+
+/// A tensor of the CPU on the device, where work goes on meanwhile: from ordinary memory a copy would wait until all of it is done.
+pub fn bring(tensor: &Tensor, device: tch::Device) -> Tensor {
+    if !device.is_cuda() {
+        return tensor.shallow_clone();
+    }
+    // libtorch gives this memory to nobody else before the copy is done.
+    tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false)
 }
 
 /// What decides the last bits of what a network gives: libtorch's version, and the processor that it chooses its algorithms for. On

@@ -9,6 +9,7 @@ use packtrain::stage::{Evaluate, OversampleEval, Precision, StageContext, StageE
 use packtrain::view::{ImageSource, Sample, View, crops};
 use tch::Device;
 
+use crate::batches::Feed;
 use crate::inference::Inference;
 use crate::net::Mode;
 use crate::trained::TrainedNetwork;
@@ -16,9 +17,8 @@ use crate::trained::TrainedNetwork;
 /// A network, the images to evaluate it on, and where it runs.
 struct Subject {
     model: TrainedNetwork,
-    source: ImageSource,
+    feed: Feed,
     precision: Precision,
-    device: Device,
 }
 
 /// Runs `evaluate`.
@@ -38,7 +38,7 @@ pub fn run(spec: &Evaluate, job: &StageJob, device: Device, context: &mut StageC
 /// Runs `oversample-eval`. The predictions written are those of the crops.
 pub fn run_oversample(spec: &OversampleEval, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
     let subject = Subject::open(job, spec.precision, device)?;
-    let source = &subject.source;
+    let source = subject.feed.source();
     let views = crops(source, spec.crops)?;
     let baseline_plan = subject.whole_images(spec.batch.saturating_mul(spec.crops))?;
     let crops_plan = crops_of_all(source, &views, spec.batch);
@@ -77,12 +77,13 @@ impl Subject {
             model.check_mean(mean)?;
         }
         let source = ImageSource::open(job.file("images")?, model.input.size, model.normalization())?;
-        Ok(Subject { model, source, precision, device })
+        Ok(Subject { model, feed: Feed::new(source, device), precision })
     }
 
     /// Every image as it is evaluated.
     fn whole_images(&self, batch: u32) -> Result<Vec<Vec<Sample>>, StageError> {
-        Ok(self.source.full_batches(self.source.eval_view(self.model.view)?, &all(&self.source), batch))
+        let source = self.feed.source();
+        Ok(source.full_batches(source.eval_view(self.model.view)?, &all(source), batch))
     }
 
     /// Class probabilities `[N*C]`, averaged over the `each` samples that every image has.
@@ -94,11 +95,11 @@ impl Subject {
         context: &mut StageContext<'_>,
     ) -> Result<Vec<f32>, StageError> {
         let classes = self.model.class_names.len();
-        let images = self.source.images().len();
+        let images = self.feed.source().images().len();
         let forward = |images: &_| self.model.net.logits(images, Mode::Frozen);
-        let inference = Inference { device: self.device, precision: self.precision, activity: activity.to_owned(), forward: &forward };
+        let inference = Inference { precision: self.precision, activity: activity.to_owned(), forward: &forward };
         let mut probabilities = Vec::with_capacity(images * classes);
-        inference.run(&self.source, plan, context, |logits| {
+        inference.run(&self.feed, plan, context, |logits| {
             probabilities.extend(logits.chunks(classes * each).flat_map(|logits| mean_softmax(logits, classes)));
             Ok(())
         })?;
@@ -108,7 +109,7 @@ impl Subject {
     }
 
     fn predictions<'a>(&'a self, probabilities: &'a [f32]) -> Predictions<'a> {
-        Predictions { probabilities, rows: self.source.images().rows(), class_names: &self.model.class_names }
+        Predictions { probabilities, rows: self.feed.source().images().rows(), class_names: &self.model.class_names }
     }
 }
 

@@ -13,6 +13,7 @@ use packtrain::stage::{
 use packtrain::view::{ImageSource, Normalization};
 use tch::Device;
 
+use crate::batches::Feed;
 use crate::earlier::EarlierFeatures;
 use crate::inference::Inference;
 use crate::net::FeatureNet;
@@ -152,13 +153,13 @@ impl Extractor {
 
     /// Computes some rows of a set.
     fn run(&self, set: &Set<'_>, missing: &[usize], rows: &mut Rows<'_>, context: &mut StageContext<'_>) -> Result<(), StageError> {
-        let source = ImageSource::open(set.file, self.size, self.normalization.clone())?;
+        let feed = Feed::new(ImageSource::open(set.file, self.size, self.normalization.clone())?, self.device);
+        let source = feed.source();
         let plan = source.full_batches(source.eval_view(self.view)?, missing, self.batch);
         let activity = format!("extracting {}", set.output);
-        let inference =
-            Inference { device: self.device, precision: self.precision, activity, forward: &|images| self.net.features(images) };
+        let inference = Inference { precision: self.precision, activity, forward: &|images| self.net.features(images) };
         let mut missing = missing.iter();
-        inference.run(&source, &plan, context, |features| {
+        inference.run(&feed, &plan, context, |features| {
             // What fills the last batch comes after all rows.
             features.chunks_exact(rows.dimensions).zip(missing.by_ref()).try_for_each(|(features, row)| rows.push(*row, features))
         })

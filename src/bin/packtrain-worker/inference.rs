@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use packtrain::event::{StageEvent, Unit};
 use packtrain::stage::{Precision, StageContext, StageError};
-use packtrain::view::{ImageSource, Sample};
+use packtrain::view::Sample;
 use tch::{Device, Kind, Tensor};
 
-use crate::batches;
+use crate::batches::Feed;
 
-/// A network's forward pass, `[N,3,size,size]` to `[N,D]`, where it runs, and what it is called in progress reports.
+/// A network's forward pass, `[N,3,size,size]` to `[N,D]`, and what it is called in progress reports.
 pub struct Inference<'a> {
-    pub device: Device,
     /// The numbers that it computes with.
     pub precision: Precision,
     pub activity: String,
@@ -33,17 +32,16 @@ impl Inference<'_> {
     /// Gives the outputs of every batch of the plan, `[n*D]`, to `sink`.
     pub fn run(
         &self,
-        source: &ImageSource,
+        feed: &Feed,
         plan: &[Vec<Sample>],
         context: &mut StageContext<'_>,
         mut sink: impl FnMut(&[f32]) -> Result<(), StageError>,
     ) -> Result<(), StageError> {
         let images = plan.iter().map(|samples| distinct_images(samples)).sum();
         let mut progress = Progress::new(self.activity.clone(), images);
-        batches::for_each(source, plan, |samples, inputs| {
+        feed.for_each(plan, |samples, inputs| {
             context.check_cancelled()?;
-            let inputs = in_precision(&inputs.to_device(self.device), self.precision);
-            let outputs = tch::no_grad(|| (self.forward)(&inputs));
+            let outputs = tch::no_grad(|| (self.forward)(&in_precision(inputs, self.precision)));
             sink(&numbers(&outputs))?;
             progress.advance(distinct_images(samples), context);
             Ok(())

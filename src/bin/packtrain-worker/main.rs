@@ -3,6 +3,7 @@
 //! The only program that links libtorch. Knows nothing of manifests, plans and the cache.
 
 mod batches;
+mod card;
 mod device;
 mod earlier;
 mod evaluate;

@@ -3,6 +3,9 @@
 use packtrain::artifact::{Mean, RowLabels};
 use packtrain::stage::{StageError, StageJob, Train};
 use packtrain::view::{Draws, ImageSource, Normalization, Purpose, Sample, TrainingViews};
+use tch::Device;
+
+use crate::batches::Feed;
 
 /// Training and validation images.
 #[derive(Debug)]
@@ -14,28 +17,28 @@ pub struct TrainingData {
 /// Images and the class of each.
 #[derive(Debug)]
 pub struct Part {
-    pub source: ImageSource,
+    pub feed: Feed,
     /// `[N]`: indices into the class names of the training images.
     labels: Vec<i64>,
 }
 
 impl TrainingData {
     /// Opens the images of a job; an error if they do not suit the network or each other.
-    pub fn open(spec: &Train, job: &StageJob, mean: Option<&Mean>) -> Result<TrainingData, StageError> {
+    pub fn open(spec: &Train, job: &StageJob, mean: Option<&Mean>, device: Device) -> Result<TrainingData, StageError> {
         let open = |path| ImageSource::open(path, spec.input.size, Normalization::of_training(mean, spec.input.scale));
         let train = open(job.file("train")?)?;
         if train.images().len() < 2 {
             return Err(train.error("training takes two images at least".into()));
         }
         let class_names = train.images().rows().label_names.clone();
-        let train = Part::new(train, &class_names)?;
-        let val = job.optional_file("val")?.map(|path| Part::new(open(path)?, &class_names)).transpose()?;
+        let train = Part::new(train, &class_names, device)?;
+        let val = job.optional_file("val")?.map(|path| Part::new(open(path)?, &class_names, device)).transpose()?;
         Ok(TrainingData { train, val })
     }
 
     /// The classes that the network tells apart.
     pub fn class_names(&self) -> &[String] {
-        &self.train.source.images().rows().label_names
+        &self.train.feed.source().images().rows().label_names
     }
 
     /// Every training image once, in a random order, `spec.batch` at a time. Epochs are counted from 1.
@@ -43,15 +46,15 @@ impl TrainingData {
         let views = TrainingViews { input: &spec.input, augment: &spec.augment, seed };
         let mut order: Vec<_> = (0..self.train.len()).collect();
         Draws::new(seed, Purpose::Order, [epoch.into(), 0]).shuffle(&mut order);
-        let samples = order.into_iter().map(|image| views.sample(&self.train.source, epoch, image)).collect::<Result<_, _>>()?;
+        let samples = order.into_iter().map(|image| views.sample(self.train.feed.source(), epoch, image)).collect::<Result<_, _>>()?;
         Ok(batches(samples, spec.batch as usize))
     }
 }
 
 impl Part {
-    fn new(source: ImageSource, class_names: &[String]) -> Result<Part, StageError> {
+    fn new(source: ImageSource, class_names: &[String], device: Device) -> Result<Part, StageError> {
         let labels = indices_by_name(source.images().rows(), class_names).map_err(|reason| source.error(reason))?;
-        Ok(Part { source, labels })
+        Ok(Part { feed: Feed::new(source, device), labels })
     }
 
     /// Number of images.

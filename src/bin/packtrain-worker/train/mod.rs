@@ -12,7 +12,7 @@ use packtrain::stage::{Keep, Precision, StageContext, StageError, StageJob, Trai
 use packtrain::view::{Draws, Purpose};
 use tch::{Device, Kind, Tensor};
 
-use crate::batches;
+use crate::device::bring;
 use crate::inference::{Inference, Progress, in_precision};
 use crate::net::{Classifier, Mode};
 use crate::optim::clip;
@@ -48,7 +48,7 @@ struct Score {
 /// Runs the stage.
 pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageContext<'_>) -> Result<(), StageError> {
     let mean = job.optional_file("mean")?.map(Mean::read).transpose()?;
-    let data = TrainingData::open(spec, job, mean.as_ref())?;
+    let data = TrainingData::open(spec, job, mean.as_ref(), device)?;
     let (mut state, net) = TrainState::new(spec, job.seed, data.class_names().len(), device);
     if let Some(checkpoint) = &job.resume {
         state.restore(checkpoint)?;
@@ -59,7 +59,7 @@ pub fn run(spec: &Train, job: &StageJob, device: Device, context: &mut StageCont
     training.go_on(&mut state, job, context)?;
 
     let view = trained::view_name(spec.input.eval).to_owned();
-    let packed = training.data.train.source.images().rule();
+    let packed = training.data.train.feed.source().images().rule();
     let input = InputSpec { size: spec.input.size, eval: view, scale: spec.input.scale, mean, packed };
     let tensors = state.best.unwrap_or_else(|| state.weights.save());
     trained::write(&job.output("model")?, &spec.model, training.data.class_names().to_vec(), input, &tensors)?;
@@ -145,10 +145,10 @@ impl Training<'_> {
         let mut loss_sum = Tensor::zeros([], (Kind::Double, self.device));
         let mut correct_sum = Tensor::zeros([], (Kind::Int64, self.device));
         let (mut seen, mut told) = (0, Instant::now());
-        batches::for_each(&part.source, &plan, |samples, inputs| {
+        part.feed.for_each(&plan, |samples, inputs| {
             context.check_cancelled()?;
-            let labels = Tensor::from_slice(&part.labels_of(samples)).to_device(self.device);
-            let (loss, correct) = self.step(learning_rate, state, &inputs.to_device(self.device), &labels);
+            let labels = bring(&Tensor::from_slice(&part.labels_of(samples)), self.device);
+            let (loss, correct) = self.step(learning_rate, state, inputs, &labels);
             loss_sum += loss.to_kind(Kind::Double) * samples.len() as i64;
             correct_sum += correct;
             seen += samples.len();
@@ -181,16 +181,13 @@ impl Training<'_> {
 
     /// Loss and accuracy without training.
     fn measure(&self, part: &Part, state: &TrainState, activity: String, context: &mut StageContext<'_>) -> Result<Score, StageError> {
-        let plan = part.source.in_order(part.source.eval_view(self.spec.input.eval)?, self.spec.batch);
+        let source = part.feed.source();
+        let plan = source.in_order(source.eval_view(self.spec.input.eval)?, self.spec.batch);
         let classes = self.data.class_names().len();
         let mut logits = Vec::with_capacity(part.len() * classes);
-        let inference = Inference {
-            device: self.device,
-            precision: Precision::Fp32,
-            activity,
-            forward: &|images| self.net.logits(images, Mode::Infer),
-        };
-        inference.run(&part.source, &plan, context, |rows| {
+        let forward = |images: &_| self.net.logits(images, Mode::Infer);
+        let inference = Inference { precision: Precision::Fp32, activity, forward: &forward };
+        inference.run(&part.feed, &plan, context, |rows| {
             logits.extend_from_slice(rows);
             Ok(())
         })?;

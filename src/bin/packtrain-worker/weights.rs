@@ -9,6 +9,7 @@ use tch::{Device, Kind, Tensor};
 use thiserror::Error;
 
 use crate::inference::numbers;
+use crate::kernels;
 
 /// The tensors of a network, in the order of its layers. A network holds the same tensors, not copies.
 #[derive(Debug)]
@@ -108,9 +109,12 @@ impl Weights {
     /// `sum(w^2)` over all kernels, as a scalar on the device, without gradient.
     pub fn squared_norm(&self) -> Tensor {
         tch::no_grad(|| {
-            let kernels = self.list.iter().filter(|weight| weight.role == Role::Kernel);
+            let kernels = self.list.iter().filter(|weight| weight.role == Role::Kernel).map(|weight| &weight.tensor);
+            if self.device.is_cuda() {
+                return kernels::squared_norm(&kernels.collect::<Vec<_>>());
+            }
             let zero = Tensor::zeros([], (Kind::Float, self.device));
-            kernels.fold(zero, |sum, kernel| sum + kernel.tensor.square().sum(Kind::Float))
+            kernels.fold(zero, |sum, kernel| sum + kernel.square().sum(Kind::Float))
         })
     }
 

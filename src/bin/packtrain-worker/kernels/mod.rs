@@ -1,5 +1,6 @@
 //! What libtorch lacks on the CPU, in C++: layers that read and write memory less often, steps of optimizers in one pass, oneDNN's
-//! convolutions with what follows them, and an allocator that keeps what it has.
+//! convolutions with what follows them, and an allocator that keeps what it has. And what `tch` does not reach: the steps of optimizers
+//! that libtorch makes on all tensors at once.
 //!
 //! The one place that calls `torch.cpp`. Knows neither networks nor weights by name.
 
@@ -96,6 +97,31 @@ pub struct AdamStep {
     pub shrink: f32,
 }
 
+/// A step of stochastic gradient descent on many tensors.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct FusedSgd {
+    pub learning_rate: f64,
+    pub momentum: f64,
+    /// `penalty * weight` is added to the gradient.
+    pub penalty: f64,
+    pub nesterov: bool,
+}
+
+/// The `steps`-th step of Adam on many tensors; with `decay`, of AdamW.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct FusedAdam {
+    pub learning_rate: f64,
+    pub beta1: f64,
+    pub beta2: f64,
+    pub eps: f64,
+    /// `penalty * weight` is added to the gradient.
+    pub penalty: f64,
+    pub decay: f64,
+    pub steps: u64,
+}
+
 /// The layout that `torch.cpp` has of a branch.
 #[repr(C)]
 struct RawBranch {
@@ -149,6 +175,9 @@ unsafe extern "C" {
         square: *const c_void,
         squares: *mut f64,
     ) -> *mut c_char;
+    fn packtrain_fused_sgd(rule: *const FusedSgd, lists: *const *const *const c_void, count: usize) -> *mut c_char;
+    fn packtrain_fused_adam(rule: *const FusedAdam, lists: *const *const *const c_void, count: usize) -> *mut c_char;
+    fn packtrain_squared_norm(tensors: *const *const c_void, count: usize, sum: *mut *mut c_void) -> *mut c_char;
     fn packtrain_free_message(message: *mut c_char);
     fn mallopt(parameter: c_int, value: c_int) -> c_int;
 }
@@ -232,6 +261,34 @@ pub fn adam_step(rule: AdamStep, weights: &Tensor, gradient: &Tensor, [mean, squ
     squares
 }
 
+/// Makes a step on many tensors at once, on any device: weights, gradients and velocities, as many of each.
+#[expect(unsafe_code, reason = "a function of another language")]
+pub fn fused_sgd(rule: FusedSgd, lists: [&[&Tensor]; 3]) {
+    on_lists(lists, |lists, count| {
+        // SAFETY: as for a step on one tensor; `on_lists` gives three lists of `count` tensors.
+        unsafe { packtrain_fused_sgd(&raw const rule, lists, count) }
+    });
+}
+
+/// The same for Adam: weights, gradients, running means of gradients and of their squares.
+#[expect(unsafe_code, reason = "a function of another language")]
+pub fn fused_adam(rule: FusedAdam, lists: [&[&Tensor]; 4]) {
+    on_lists(lists, |lists, count| {
+        // SAFETY: as above, with four lists.
+        unsafe { packtrain_fused_adam(&raw const rule, lists, count) }
+    });
+}
+
+/// `sum(w^2)` over all numbers of some tensors, as a scalar on their device, without gradient.
+#[expect(unsafe_code, reason = "a function of another language")]
+pub fn squared_norm(tensors: &[&Tensor]) -> Tensor {
+    let tensors = pointers(tensors);
+    made(|sum| {
+        // SAFETY: the tensors outlive the call.
+        unsafe { packtrain_squared_norm(tensors.as_ptr(), tensors.len(), sum) }
+    })
+}
+
 /// The numbers of a contiguous fp32 tensor on the CPU, to be written in place.
 pub fn numbers_mut(tensor: &mut Tensor) -> &mut [f32] {
     assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu, "{tensor:?}");
@@ -253,6 +310,21 @@ pub fn keep_memory() {
 
 fn pointer(tensor: &Tensor) -> *const c_void {
     tensor.as_ptr().cast()
+}
+
+fn pointers(tensors: &[&Tensor]) -> Vec<*const c_void> {
+    tensors.iter().map(|tensor| pointer(tensor)).collect()
+}
+
+/// Calls a function that takes lists of tensors; without tensors there is nothing to do.
+fn on_lists<const N: usize>(lists: [&[&Tensor]; N], call: impl FnOnce(*const *const *const c_void, usize) -> *mut c_char) {
+    let count = lists[0].len();
+    assert!(lists.iter().all(|list| list.len() == count), "as many tensors in every list");
+    if count > 0 {
+        let lists = lists.map(pointers);
+        let starts = lists.each_ref().map(|list| list.as_ptr());
+        succeed(call(starts.as_ptr(), count));
+    }
 }
 
 /// The tensor that a call makes.

@@ -275,3 +275,11 @@ fn the_number_of_threads_changes_no_bit() {
     tch::set_num_threads(normal);
     assert!(runs[0] == runs[1]);
 }
+
+#[test]
+fn the_squared_norm_is_that_of_all_tensors_together() {
+    let tensors = [noise(1, &[40, 30]), noise(2, &[7]), noise(3, &[5, 4, 3, 3])].map(|tensor| tensor.to_kind(Kind::Float));
+    let expected: f64 = tensors.iter().map(|tensor| tensor.square().sum(Kind::Double).double_value(&[])).sum();
+    let found = squared_norm(&tensors.each_ref()).double_value(&[]);
+    assert!((found / expected - 1.0).abs() < 1e-5, "{found} {expected}");
+}

@@ -1,13 +1,21 @@
 // What libtorch lacks on the CPU: layers whose gradients are computed in fewer passes over memory, steps of optimizers in one pass,
-// and the convolutions of oneDNN with what follows them. Called from `mod.rs`, which says what each does.
+// and the convolutions of oneDNN with what follows them. And what it has, but `tch` does not reach: fused steps of optimizers. Called
+// from `mod.rs`, which says what each does.
 //
 // Images are `[N,C,H,W]` lying in memory as `[N,H,W,C]`. Sums are made of the same pieces whatever the number of threads.
 
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/empty_strided.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -321,13 +329,15 @@ bool lie_alike(const Tensor& a, const Tensor& b) {
     return a.sizes() == b.sizes();
 }
 
+Tensor lying_as(const Tensor& weights, const Tensor& gradient) {
+    if (lie_alike(gradient, weights)) return gradient.as_strided(weights.sizes(), weights.strides());
+    return at::empty_strided(weights.sizes(), weights.strides(), gradient.options()).copy_(gradient);
+}
+
 template <class Work> double step_by_pieces(const Stepped& stepped, const Work& work) {
     int64_t count = stepped.weights.numel(), pieces = (count + WORTH - 1) / WORTH;
     TORCH_CHECK(lie_alike(stepped.weights, stepped.first), "an optimizer remembers numbers that lie otherwise");
-    Tensor gradient = stepped.gradient;
-    if (!lie_alike(gradient, stepped.weights)) {
-        gradient = at::empty_strided(stepped.weights.sizes(), stepped.weights.strides(), gradient.options()).copy_(gradient);
-    }
+    Tensor gradient = lying_as(stepped.weights, stepped.gradient);
     std::vector<double> sums(pieces);
     at::parallel_for(0, pieces, 1, [&](int64_t begin, int64_t end) {
         for (int64_t piece = begin; piece < end; ++piece) {
@@ -339,6 +349,20 @@ template <class Work> double step_by_pieces(const Stepped& stepped, const Work& 
     for (double of_piece : sums) sum += of_piece;
     return sum;
 }
+
+// The lists of many tensors that a fused step is made on: weights, gradients and what is remembered.
+struct Lists {
+    std::vector<Tensor> weights, gradients, first, second;
+
+    Lists(const Tensor* const* const* given, size_t count, bool has_second) {
+        for (size_t at = 0; at < count; ++at) {
+            weights.push_back(given[0][at]->detach());
+            gradients.push_back(lying_as(weights[at], *given[1][at]));
+            first.push_back(*given[2][at]);
+            if (has_second) second.push_back(*given[3][at]);
+        }
+    }
+};
 
 // Convolutions with what follows them, as oneDNN has them. The operators are known by name alone.
 using Scalars = c10::List<std::optional<at::Scalar>>;
@@ -465,6 +489,53 @@ char* packtrain_adam(
         *squares = step_by_pieces({*weights, *gradient, *mean, *square}, [&](float* w, const float* g, int64_t from, int64_t count) {
             return step_loops().adam(*rule, w, g, numbers<float>(*mean) + from, numbers<float>(*square) + from, count);
         });
+    });
+}
+
+struct PacktrainFusedSgd {
+    double learning_rate, momentum, penalty;
+    bool nesterov;
+};
+
+// `lists`: weights, gradients, velocities.
+char* packtrain_fused_sgd(const PacktrainFusedSgd* rule, const Tensor* const* const* lists, size_t count) {
+    return guarded([&] {
+        Lists of(lists, count, false);
+        // libtorch takes no list where nothing is remembered.
+        if (rule->momentum == 0) of.first.clear();
+        at::_fused_sgd_(of.weights, of.gradients, of.first, rule->penalty, rule->momentum, rule->learning_rate, 0.0, rule->nesterov, false, false);
+    });
+}
+
+struct PacktrainFusedAdam {
+    double learning_rate, beta1, beta2, eps, penalty, decay;
+    uint64_t steps;
+};
+
+// `lists`: weights, gradients, means, squares.
+char* packtrain_fused_adam(const PacktrainFusedAdam* rule, const Tensor* const* const* lists, size_t count) {
+    return guarded([&] {
+        Lists of(lists, count, true);
+        auto options = of.weights.front().options();
+        std::vector<Tensor> steps(count, at::full({}, double(rule->steps), options));
+        auto step = [&](const auto& fused, double decay) {
+            fused(of.weights, of.gradients, of.first, of.second, {}, steps, rule->learning_rate, rule->beta1, rule->beta2, decay, rule->eps, false, false);
+        };
+        using List = at::TensorList;
+        if (rule->decay == 0) {
+            step([](List a, List b, List c, List d, List e, List f, auto... rest) { at::_fused_adam_(a, b, c, d, e, f, rest...); }, rule->penalty);
+            return;
+        }
+        if (rule->penalty != 0) of.gradients = at::_foreach_add(of.gradients, of.weights, rule->penalty);
+        step([](List a, List b, List c, List d, List e, List f, auto... rest) { at::_fused_adamw_(a, b, c, d, e, f, rest...); }, rule->decay);
+    });
+}
+
+char* packtrain_squared_norm(const Tensor* const* tensors, size_t count, Tensor** sum) {
+    return guarded([&] {
+        std::vector<Tensor> all;
+        for (size_t at = 0; at < count; ++at) all.push_back(tensors[at]->detach());
+        *sum = new Tensor(at::stack(at::_foreach_norm(all, 2)).square().sum());
     });
 }
 

@@ -39,13 +39,20 @@ impl Inference<'_> {
     ) -> Result<(), StageError> {
         let images = plan.iter().map(|samples| distinct_images(samples)).sum();
         let mut progress = Progress::new(self.activity.clone(), images);
+        let mut take = |(images, outputs): (usize, Tensor), context: &mut StageContext<'_>| {
+            sink(&numbers(&outputs))?;
+            progress.advance(images, context);
+            Ok(())
+        };
+        // A card works on a batch while the outputs of the one before are read.
+        let mut under_way = None;
         feed.for_each(plan, |samples, inputs| {
             context.check_cancelled()?;
             let outputs = tch::no_grad(|| (self.forward)(&in_precision(inputs, self.precision)));
-            sink(&numbers(&outputs))?;
-            progress.advance(distinct_images(samples), context);
-            Ok(())
-        })
+            let before = under_way.replace((distinct_images(samples), outputs));
+            before.map_or(Ok(()), |before| take(before, context))
+        })?;
+        under_way.map_or(Ok(()), |last| take(last, context))
     }
 }
 

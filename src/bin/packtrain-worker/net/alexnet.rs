@@ -74,8 +74,8 @@ impl AlexNet {
     }
 
     /// `[N,4096]` features to `[N,classes]`.
-    pub fn head(&self, features: &Tensor) -> Tensor {
-        self.dense8.forward(features)
+    pub fn head(&self, features: &Tensor, mode: Mode) -> Tensor {
+        self.dense8.forward(features, mode)
     }
 }
 
@@ -99,17 +99,18 @@ mod tests {
         let mut weights = Weights::random(1, Device::Cpu);
         let net = AlexNet::new(&mut weights, 57, 2, RELU);
         let features = net.features(&Tensor::zeros([2, 3, 57, 57], (Kind::Float, Device::Cpu)), Mode::Infer);
-        assert_eq!(net.head(&features).size(), [2, 2]);
+        assert_eq!(net.head(&features, Mode::Infer).size(), [2, 2]);
     }
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::BeforeActivation };
         for (name, rule) in [("alexnet", RELU), ("alexnet_elu", elu)] {
-            let mut weights = Weights::zero(reference::device());
-            let mut net = AlexNet::new(&mut weights, 66, 3, rule);
-            net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
-            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
+            reference::compare(name, |weights| {
+                let mut net = AlexNet::new(weights, 66, 3, rule);
+                net.dropout = Dropout { after_pool: 0.0, after_dense: 0.0 };
+                Box::new(move |images, mode| net.head(&net.features(images, mode), mode))
+            });
         }
     }
 }

@@ -76,8 +76,8 @@ impl DeeperGoogLeNet {
     }
 
     /// Features to `[N,classes]`.
-    pub fn head(&self, features: &Tensor) -> Tensor {
-        self.dense.forward(features)
+    pub fn head(&self, features: &Tensor, mode: Mode) -> Tensor {
+        self.dense.forward(features, mode)
     }
 
     /// Length of the features.
@@ -128,17 +128,18 @@ mod tests {
         let net = DeeperGoogLeNet::new(&mut weights, 10, RELU, false);
         let features = net.features(&Tensor::zeros([2, 3, 1, 1], (Kind::Float, Device::Cpu)), Mode::Infer);
         assert_eq!(features.size(), [2, net.feature_count() as i64]);
-        assert_eq!(net.head(&features).size(), [2, 10]);
+        assert_eq!(net.head(&features, Mode::Infer).size(), [2, 10]);
     }
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::AfterActivation };
         for (name, rule, modules_4) in [("deeper_googlenet", RELU, true), ("deeper_googlenet_elu", elu, false)] {
-            let mut weights = Weights::zero(reference::device());
-            let mut net = DeeperGoogLeNet::new(&mut weights, 3, rule, modules_4);
-            net.dropout = 0.0;
-            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
+            reference::compare(name, |weights| {
+                let mut net = DeeperGoogLeNet::new(weights, 3, rule, modules_4);
+                net.dropout = 0.0;
+                Box::new(move |images, mode| net.head(&net.features(images, mode), mode))
+            });
         }
     }
 }

@@ -28,11 +28,13 @@ pub struct Conv {
     frozen: OnceCell<FrozenConv>,
 }
 
-/// A kernel and a bias into which the normalisation that follows is drawn.
+/// A kernel and a bias into which the normalisation that follows is drawn, as numbers of the kind that images have.
 #[derive(Debug)]
 struct FrozenConv {
-    packed: Tensor,
+    kernel: Tensor,
     bias: Tensor,
+    /// Whether the kernel lies as oneDNN wants it.
+    is_packed: bool,
 }
 
 /// The dimensions of a convolution with a square window.
@@ -77,6 +79,8 @@ pub struct NormRule {
 pub struct Dense {
     kernel: Tensor,
     bias: Tensor,
+    /// Both, as numbers of the kind that inputs have.
+    frozen: OnceCell<[Tensor; 2]>,
 }
 
 /// A convolution from `inputs` to `outputs` channels, `side`×`side`, stride 1, `same` padding.
@@ -150,11 +154,10 @@ impl Conv {
     /// The convolution, the normalisation if there is one, which must always be the same, and what follows. Fast if the mode is
     /// `Frozen`.
     pub fn forward_then(&self, x: &Tensor, norm: Option<&Norm>, then: &Then, mode: Mode) -> Tensor {
-        if mode == Mode::Frozen && x.device() == Device::Cpu && kernels::can_convolve(x.kind()) {
+        if mode == Mode::Frozen {
             let (x, padding) = self.padded(x);
             let window = Window { padding, stride: self.shape.stride };
-            let frozen = self.frozen.get_or_init(|| self.freeze(norm, window, &x));
-            return kernels::convolve(&x, [&frozen.packed, &frozen.bias], window, then);
+            return self.frozen.get_or_init(|| self.freeze(norm, window, &x)).forward_then(&x, window, then);
         }
         let y = self.forward(x);
         let y = norm.map_or_else(|| y.shallow_clone(), |norm| norm.forward(&y, mode));
@@ -167,15 +170,17 @@ impl Conv {
 
     /// factor * (kernel * x + bias) + offset = (factor * kernel) * x + (factor * bias + offset).
     fn freeze(&self, norm: Option<&Norm>, window: Window, x: &Tensor) -> FrozenConv {
-        let bias =
-            self.bias.as_ref().map_or_else(|| self.kernel.new_zeros([self.shape.outputs], (Kind::Float, Device::Cpu)), Tensor::detach);
+        let zeros = || Tensor::zeros([self.shape.outputs], (self.kernel.kind(), self.kernel.device()));
+        let bias = self.bias.as_ref().map_or_else(zeros, Tensor::detach);
         let kernel = self.kernel.detach();
         let (kernel, bias) = match norm.map(Norm::factor_and_offset) {
             Some((factor, offset)) => (kernel * factor.view([-1, 1, 1, 1]), bias * factor + offset),
             None => (kernel, bias),
         };
-        let packed = kernels::pack_kernel(&kernel.to_kind(x.kind()), window, x);
-        FrozenConv { packed, bias: bias.to_kind(x.kind()) }
+        let (kernel, bias) = (kernel.to_kind(x.kind()), bias.to_kind(x.kind()));
+        let is_packed = x.device() == Device::Cpu && kernels::can_convolve(x.kind());
+        let kernel = if is_packed { kernels::pack_kernel(&kernel, window, x) } else { kernel };
+        FrozenConv { kernel, bias, is_packed }
     }
 
     fn convolve(&self, x: &Tensor, bias: Option<&Tensor>) -> Tensor {
@@ -193,6 +198,24 @@ impl Conv {
             return (x.shallow_clone(), top);
         }
         (x.constant_pad_nd([left, right, top, bottom]), 0)
+    }
+}
+
+impl FrozenConv {
+    fn forward_then(&self, x: &Tensor, window: Window, then: &Then) -> Tensor {
+        let FrozenConv { kernel, bias, is_packed } = self;
+        if *is_packed {
+            return kernels::convolve(x, [kernel, bias], window, then);
+        }
+        let mut y = x.conv2d(kernel, Some(bias), [window.stride; 2], [window.padding; 2], [1, 1], 1);
+        match then {
+            Then::Nothing => y,
+            Then::Relu => y.relu_(),
+            Then::AddAndRelu(image) => {
+                y += image;
+                y.relu_()
+            }
+        }
     }
 }
 
@@ -242,12 +265,18 @@ impl Norm {
 impl Dense {
     pub fn new(weights: &mut Weights, name: &str, inputs: i64, outputs: i64) -> Dense {
         let kernel = weights.kernel(format!("{name}.weight"), &[outputs, inputs]);
-        Dense { kernel, bias: weights.offset(format!("{name}.bias"), outputs, 0.0) }
+        Dense { kernel, bias: weights.offset(format!("{name}.bias"), outputs, 0.0), frozen: OnceCell::new() }
     }
 
     /// `[N, in]` to `[N, out]`.
-    pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.linear(&self.kernel.to_kind(x.kind()), Some(&self.bias.to_kind(x.kind())))
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
+        let converted = || [&self.kernel, &self.bias].map(|tensor| tensor.to_kind(x.kind()));
+        if mode == Mode::Frozen {
+            let [kernel, bias] = self.frozen.get_or_init(converted);
+            return x.linear(kernel, Some(bias));
+        }
+        let [kernel, bias] = converted();
+        x.linear(&kernel, Some(&bias))
     }
 }
 

@@ -65,8 +65,8 @@ impl MiniGoogLeNet {
     }
 
     /// `[N,336]` features to `[N,classes]`.
-    pub fn head(&self, features: &Tensor) -> Tensor {
-        self.dense.forward(features)
+    pub fn head(&self, features: &Tensor, mode: Mode) -> Tensor {
+        self.dense.forward(features, mode)
     }
 }
 
@@ -110,17 +110,18 @@ mod tests {
         let mut weights = Weights::random(1, Device::Cpu);
         let net = MiniGoogLeNet::new(&mut weights, 10, RELU);
         let features = net.features(&Tensor::zeros([2, 3, 7, 7], (Kind::Float, Device::Cpu)), Mode::Infer);
-        assert_eq!(net.head(&features).size(), [2, 10]);
+        assert_eq!(net.head(&features, Mode::Infer).size(), [2, 10]);
     }
 
     #[test]
     fn outputs_statistics_and_gradients_are_pytorchs() {
         let elu = UnitRule { activation: Activation::Elu, norm: NormPlace::AfterActivation };
         for (name, rule) in [("mini_googlenet", RELU), ("mini_googlenet_elu", elu)] {
-            let mut weights = Weights::zero(reference::device());
-            let mut net = MiniGoogLeNet::new(&mut weights, 3, rule);
-            net.dropout = 0.0;
-            reference::compare(name, &mut weights, &|images, mode| net.head(&net.features(images, mode)));
+            reference::compare(name, |weights| {
+                let mut net = MiniGoogLeNet::new(weights, 3, rule);
+                net.dropout = 0.0;
+                Box::new(move |images, mode| net.head(&net.features(images, mode), mode))
+            });
         }
     }
 }

@@ -69,9 +69,9 @@ impl Classifier {
     pub fn logits(&self, images: &Tensor, mode: Mode) -> Tensor {
         let features = self.features(images, mode);
         match self {
-            Classifier::AlexNet(net) => net.head(&features),
-            Classifier::MiniGoogLeNet(net) => net.head(&features),
-            Classifier::DeeperGoogLeNet(net) => net.head(&features),
+            Classifier::AlexNet(net) => net.head(&features, mode),
+            Classifier::MiniGoogLeNet(net) => net.head(&features, mode),
+            Classifier::DeeperGoogLeNet(net) => net.head(&features, mode),
         }
     }
 }

@@ -73,12 +73,17 @@ fn folder() -> PathBuf {
     env::var_os("PACKTRAIN_TEST_REFERENCE").map_or_else(sources, PathBuf::from)
 }
 
-/// Outputs in both modes, gradients and running statistics are those of the reference.
-pub fn compare(name: &str, weights: &mut Weights, forward: &dyn Fn(&Tensor, Mode) -> Tensor) {
+/// A network's forward pass.
+pub type Forward = Box<dyn Fn(&Tensor, Mode) -> Tensor>;
+
+/// Outputs in all modes, gradients and running statistics of the network that `make` makes are those of the reference.
+pub fn compare(name: &str, make: impl Fn(&mut Weights) -> Forward) {
     let reference = Reference::read(name);
     for (kind, allowed) in ALLOWED {
-        fill(weights, kind);
-        let found = reference.differences(weights, forward, kind);
+        let mut weights = Weights::zero(device());
+        let forward = make(&mut weights);
+        fill(&mut weights, kind);
+        let found = reference.differences(&weights, &forward, kind);
         println!("{}", found.line(name, kind));
         assert!(found.within(allowed), "{found:?} {allowed:?}");
     }
@@ -90,7 +95,7 @@ impl Reference {
         serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
     }
 
-    fn differences(&self, weights: &Weights, forward: &dyn Fn(&Tensor, Mode) -> Tensor, kind: Kind) -> Differences {
+    fn differences(&self, weights: &Weights, forward: &Forward, kind: Kind) -> Differences {
         let images = channels_last(&noise("images", &[self.images, 3, self.size, self.size])).to_kind(kind);
         let [infer, frozen] = [Mode::Infer, Mode::Frozen].map(|mode| tch::no_grad(|| forward(&images, mode)));
         let train = forward(&images, Mode::Train);

@@ -150,9 +150,10 @@ mod tests {
             ("resnet101", Depth::HundredAndOne),
         ];
         for (name, depth) in depths {
-            let mut weights = Weights::zero(reference::device());
-            let net = ResNet::new(&mut weights, depth);
-            reference::compare(name, &mut weights, &|images, mode| net.features(images, mode));
+            reference::compare(name, |weights| {
+                let net = ResNet::new(weights, depth);
+                Box::new(move |images, mode| net.features(images, mode))
+            });
         }
     }
 }

@@ -135,7 +135,7 @@ impl DenseUnit {
 
     /// `[N, in]` to `[N, out]`.
     pub fn forward(&self, x: &Tensor, mode: Mode) -> Tensor {
-        let dense = self.dense.forward(x);
+        let dense = self.dense.forward(x, mode);
         match self.rule.fused(x, mode) {
             Some(relu) => {
                 let branch = kernels::Branch { x: &dense, norm: Some(self.norm.branch(None)) };

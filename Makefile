@@ -5,7 +5,7 @@ PYTHON ?= python3
 PROFILE ?= release
 PACKTRAIN := target/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/packtrain
 
-.PHONY: help tools setup build demo test test-browser test-python bench lint gpu-bundle gpu-check clean
+.PHONY: help tools setup build demo test test-browser test-python bench lint gpu-bundle gpu-check gpu-bench clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
@@ -40,12 +40,16 @@ lint: setup ## check formatting, lints and, where cargo-deny is installed, depen
 	cargo clippy --all-targets -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo "lint: cargo-deny is not installed; dependencies not checked"; fi
 
-gpu-bundle: setup ## pack what gpu-check needs, for a machine without cargo
+gpu-bundle: setup ## pack what gpu-check and gpu-bench need, for a machine without cargo
 	scripts/gpu-bundle.sh
 
 gpu-check: ## test and train on this machine's graphics card; without cargo, from what gpu-bundle packed
 	@if command -v cargo >/dev/null; then $(MAKE) gpu-bundle; elif [ ! -d target/gpu-check ]; then tar -C target -xzf target/gpu-check.tar.gz; fi
 	PYTHON="$(PYTHON)" target/gpu-check/gpu-check.sh
+
+gpu-bench: ## measure networks on this machine's graphics card beside PyTorch (ROWS=train,crops: only these); without cargo, as gpu-check
+	@if command -v cargo >/dev/null; then $(MAKE) gpu-bundle; elif [ ! -d target/gpu-check ]; then tar -C target -xzf target/gpu-check.tar.gz; fi
+	PYTHON="$(PYTHON)" target/gpu-check/gpu-bench.sh $(ROWS)
 
 clean: ## delete what was built; .deps/ and output/ stay
 	cargo clean

@@ -9,7 +9,7 @@
 # 1 if one failed, 2 if they could not begin.
 set -uo pipefail
 bundle=$(cd "$(dirname "$0")" && pwd)
-. "$bundle/libtorch.sh"
+. "$bundle/on-card.sh"
 
 device=${DEVICE:-cuda}
 epochs=4
@@ -23,44 +23,12 @@ classifier_tolerance=0.02
 failures=0
 table=""
 
-say() { printf 'gpu-check: %s\n' "$*" >&2; }
-give_up() {
-    say "$*"
-    exit 2
-}
-
 # verdict STATUS CHECK DETAIL: a row of the table; the check has passed if the status is 0.
 verdict() {
     local word=pass
     [ "$1" = 0 ] || { word=FAIL; failures=$((failures + 1)); }
     table+=$(printf '%-4s  %-34s  %s' "$word" "$2" "$3")$'\n'
     say "$word: $2: $3"
-}
-
-find_libtorch() {
-    local folder package
-    package=$("${PYTHON:-python3}" -c 'import importlib.util as u; print(u.find_spec("torch").submodule_search_locations[0])' 2>/dev/null)
-    for folder in "${LIBTORCH:-}" "$package" "$bundle/../../.deps/cuda/torch" "$bundle/../../.deps/libtorch"; do
-        [ "$(version_of "$folder")" = "$torch_version" ] || continue
-        [ "$device" = cpu ] || [ -e "$folder/lib/libtorch_cuda.so" ] || { say "not using $folder: its libtorch has no CUDA part"; continue; }
-        libtorch=$(cd "$folder" && pwd)
-        return
-    done
-    give_up "there is no libtorch $torch_version for $device; set LIBTORCH to one, or PYTHON to a Python with torch $torch_version"
-}
-
-# A device that is not there would make every check fail for the same reason.
-check_device() {
-    local hello wanted=$device
-    [ "$device" != cuda ] || wanted=cuda:0
-    hello=$("$bundle/packtrain-worker" --hello) || give_up "packtrain-worker does not start"
-    case $hello in
-    *"\"$wanted\""*) ;;
-    *)
-        nvidia-smi -L >&2 || say "nvidia-smi does not run: is there a driver?"
-        give_up "the worker does not see the device $wanted: $hello"
-        ;;
-    esac
 }
 
 # train NAME OPTION...: runs the pipeline in a project of its own, so that nothing of another device is reused.
@@ -172,13 +140,7 @@ check_speed() {
     done
 }
 
-find_libtorch
-export LD_LIBRARY_PATH=$libtorch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} PACKTRAIN_CUDA_LIB=$libtorch/lib
-unset PACKTRAIN_STATE PACKTRAIN_WORKER
-say "libtorch $torch_version at $libtorch"
-check_device
-"$bundle/packtrain" --version >&2
-nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader >&2 2>/dev/null
+prepare
 results=${RESULTS:-$(mktemp -d "$bundle/results.XXXXXX")}
 mkdir -p "$results" || give_up "cannot write to $results"
 [ -z "$(ls -A "$results")" ] || give_up "$results is not empty"

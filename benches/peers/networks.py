@@ -1,12 +1,13 @@
-"""PyTorch's side of the rows about networks, as fast as PyTorch is on a CPU without compiling a training: channels-last, and bf16 by
-autocast. Every network and option is that of packtrain-worker.
+"""PyTorch's side of the rows about networks: channels-last, and bf16 by autocast. Every network and option is that of packtrain-worker.
 
-    python networks.py train alexnet fp32 32        training steps with data in memory
-    python networks.py crops alexnet bf16 80        ten crops of 8 images at a time, frozen TorchScript
-    python networks.py features resnet50 fp32 32    frozen TorchScript; `compile` instead of `frozen` as a last word: Inductor
-    python networks.py start alexnet fp32 2         a first step, by a program that has just been started
+    python networks.py train alexnet fp32 32 eager        training steps with data in memory; `compile` instead of `eager`: Inductor
+    python networks.py crops alexnet bf16 80 frozen       ten crops of 8 images at a time, frozen TorchScript
+    python networks.py features resnet50 fp32 32 compile  Inductor, with constants folded
+    python networks.py train alexnet fp32 32 limit        the step's multiplications at the highest speed that the device reaches
+    python networks.py start alexnet fp32 2 eager         a first step, by a program that has just been started
 
-Prepares, then answers every line of its input with a line: images a second. `start` answers nothing; its time is what counts.
+A last word names the device: `cpu`, if there is none, or `cuda`. Prepares, then answers every line of its input with a line: images a
+second. `start` answers nothing; its time is what counts.
 """
 import contextlib
 import sys
@@ -100,74 +101,121 @@ NETWORKS = {
 }
 
 
-def autocast(precision):
-    return torch.autocast("cpu", dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
+def autocast(precision, device):
+    return torch.autocast(device, dtype=torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
 
 
-def training(name, precision, batch):
+def training(name, precision, batch, way, device):
     make, side, classes, l2 = NETWORKS[name]
-    net = make().train().to(memory_format=torch.channels_last)
-    images = torch.randn(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
-    labels = torch.randint(0, classes, (batch,))
+    net = make().train().to(device, memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, side, side).to(device, memory_format=torch.channels_last)
+    labels = torch.randint(0, classes, (batch,)).to(device)
     kernels = [tensor for tensor in net.parameters() if tensor.ndim > 1]
     offsets = [tensor for tensor in net.parameters() if tensor.ndim == 1]
     groups = [{"params": kernels, "weight_decay": 2 * l2}, {"params": offsets}]
-    optimizer = torch.optim.SGD(groups, lr=1e-3, momentum=0.9)
+    optimizer = torch.optim.SGD(groups, lr=1e-3, momentum=0.9, fused=device == "cuda")
+    forward = torch.compile(net) if way == "compile" else net
 
     def step():
         optimizer.zero_grad(set_to_none=True)
-        with autocast(precision):
-            logits = net(images)
+        with autocast(precision, device):
+            logits = forward(images)
         nn.functional.cross_entropy(logits.float(), labels).backward()
         optimizer.step()
 
     return step, batch
 
 
-def inference(name, precision, batch, way, crops=1):
+def inference(name, precision, batch, way, device, crops=1):
     make, side, _, _ = NETWORKS[name]
-    net = make().eval().to(memory_format=torch.channels_last)
-    images = torch.randn(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
+    net = make().eval().to(device, memory_format=torch.channels_last)
+    images = torch.randn(batch, 3, side, side).to(device, memory_format=torch.channels_last)
     with torch.no_grad():
         if way == "compile":
             import torch._inductor.config
 
             torch._inductor.config.freezing = True
             forward = torch.compile(net)
+        elif way == "limit":
+            forward = net
         else:
             if precision == "bf16":
                 net, images = net.to(torch.bfloat16), images.to(torch.bfloat16)
             forward = torch.jit.freeze(torch.jit.trace(net, images))
 
     def step():
-        with torch.no_grad(), autocast(precision if way == "compile" else "fp32"):
+        with torch.no_grad(), autocast("fp32" if way == "frozen" else precision, device):
             forward(images)
 
     return step, batch // crops
 
 
-def measured(step, images, seconds):
+def multiplying(precision, device):
+    """What keeps the device's arithmetic busiest, of a matrix product and a convolution; and its operations."""
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    side, count = (8192, 128) if device == "cuda" else (2048, 32)
+    a, b = (torch.randn(side, side, device=device, dtype=kind) for _ in range(2))
+    net = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(device, kind, memory_format=torch.channels_last)
+    images = torch.randn(count, 256, 28, 28).to(device, kind, memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def convolve():
+        net(images)
+
+    ways = [(lambda: a @ b, 2 * side**3), (convolve, 2 * 256 * 256 * 9 * 28 * 28 * count)]
+    return max(ways, key=lambda way: measured(*way, 1, device))
+
+
+def operations(step):
+    """Those of its convolutions and matrix products."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops()
+
+
+def wait(device):
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def measured(step, amount, seconds, device):
+    """How much of an amount that a step does is done in a second."""
+    wait(device)
     started = time.perf_counter()
     steps = 0
     while time.perf_counter() - started < seconds or steps < 2:
         step()
         steps += 1
-    return images * steps / (time.perf_counter() - started)
+        # Else steps would be counted long before they are made.
+        if steps % 8 == 0:
+            wait(device)
+    wait(device)
+    return amount * steps / (time.perf_counter() - started)
 
 
 def main():
-    what, name, precision, batch, *way = sys.argv[1:]
-    way = (way or ["frozen"])[0]
+    what, name, precision, batch, way, *device = sys.argv[1:]
+    device = (device or ["cpu"])[0]
+    if device == "cuda":
+        # The same numbers on both sides: fp32 is not TF32.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
     if what in ("train", "start"):
-        step, images = training(name, precision, int(batch))
+        step, images = training(name, precision, int(batch), way, device)
     else:
-        step, images = inference(name, precision, int(batch), way, 10 if what == "crops" else 1)
+        step, images = inference(name, precision, int(batch), way, device, 10 if what == "crops" else 1)
     if what == "start":
         step()
         return
-    measured(step, images, PREPARED_SECONDS)
+    if way == "limit":
+        needed = operations(step) / images
+        step, images = multiplying(precision, device)
+        images /= needed
+    measured(step, images, PREPARED_SECONDS, device)
     for _ in sys.stdin:
-        print(f"{measured(step, images, MEASURED_SECONDS):.4f}", flush=True)
+        print(f"{measured(step, images, MEASURED_SECONDS, device):.4f}", flush=True)
 
 
 if __name__ == "__main__":

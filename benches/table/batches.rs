@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
-use packtrain::artifact::{ImagesWriter, RowLabels};
 use packtrain::stage::{Augment, EvalView, InputRule, Shear, TrainView};
 use packtrain::view::{ImageSource, Normalization, Sample, TrainingViews};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::bench::Bench;
 use crate::error::BenchError;
+use crate::noise::Noise;
 use crate::row::{Aim, Contest, Row, Side, Unit};
 
 const PACKED: usize = 256;
@@ -37,8 +37,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn contest(bench: &Bench, augment: Augment, script: &str) -> Result<Contest, BenchError> {
-    let path = bench.path("batches.h5");
-    write_images(&path).map_err(|error| BenchError::Unexpected(error.to_string()))?;
+    let path = Noise { images: IMAGES, side: PACKED, classes: 1 }.file(bench)?;
     let mut loader = Loader::open(&path, augment)?;
     let ours = Side::new("packtrain", move || loader.rate());
     let others = bench.peers.script(PYTHON, &PACKAGES, "batches.py", &[Path::new(script), &path])?.into_iter().collect();
@@ -84,20 +83,4 @@ impl Loader {
         let sample = |image| views.sample(&self.source, self.epoch, image);
         (0..IMAGES).map(sample).collect::<Result<_, _>>().map_err(|error| BenchError::Unexpected(error.to_string()))
     }
-}
-
-/// Images of which no two are alike; what they show does not matter.
-fn write_images(path: &Path) -> Result<(), Box<dyn std::error::Error>> {
-    if path.exists() {
-        return Ok(());
-    }
-    let names = (0..IMAGES).map(|image| format!("{image}.jpg")).collect();
-    let rows = RowLabels { labels: vec![0; IMAGES], label_names: vec!["any".to_owned()], paths: names };
-    let mut writer = ImagesWriter::create(path, (PACKED, PACKED), &rows)?;
-    let mut pixels = vec![0; PACKED * PACKED * 3];
-    for image in 0..IMAGES as u64 {
-        blake3::Hasher::new().update(&image.to_le_bytes()).finalize_xof().fill(&mut pixels);
-        writer.append(&pixels)?;
-    }
-    Ok(writer.finish()?)
 }

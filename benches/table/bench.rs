@@ -3,18 +3,19 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use packtrain::record::RunRecord;
 
 use crate::error::BenchError;
-use crate::peers::Peers;
+use crate::peers::{Environment, Peers};
 use crate::row::{Group, Row};
 
 /// Measures packtrain beside its peers and prints one table
 #[derive(Debug, Parser)]
 pub struct BenchArgs {
-    /// Only these rows; `scaling` stands for all that show how cost grows
+    /// Only these rows, or all whose names begin so; `scaling` stands for all that show how cost grows
     #[arg(long, value_delimiter = ',', value_name = "ROW,…")]
     rows: Vec<String>,
     /// Measure the peers too; their Python packages are installed under target/bench/
@@ -29,14 +30,28 @@ pub struct BenchArgs {
     /// The Python that makes the peers' environment
     #[arg(long, default_value = "python3")]
     python: String,
+    /// An interpreter that has the peers' packages; nothing is installed then
+    #[arg(long, value_name = "PYTHON")]
+    peers_python: Option<PathBuf>,
+    /// Where networks run
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// What cargo tells every bench.
     #[arg(long, hide = true)]
     bench: bool,
 }
 
+/// Where networks run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    Cpu,
+    Cuda,
+}
+
 /// Where and with what rows are measured.
 pub struct Bench {
     folder: PathBuf,
+    pub device: Device,
     pub peers: Peers,
     /// Those of the user, to be packed in place of drawn ones.
     pub photographs: Option<PathBuf>,
@@ -45,7 +60,8 @@ pub struct Bench {
 impl BenchArgs {
     /// The rows that are asked for, in the order of the table.
     pub fn chosen(&self, mut rows: Vec<Row>) -> Result<Vec<Row>, BenchError> {
-        let names = |row: &Row, name: &String| row.name == *name || row.group.name() == name;
+        let begins = |row: &Row, name: &str| row.group == Group::Standard && row.name.starts_with(&format!("{name}-"));
+        let names = |row: &Row, name: &String| row.name == *name || row.group.name() == name || begins(row, name);
         if let Some(name) = self.rows.iter().find(|name| !rows.iter().any(|row| names(row, name))) {
             return Err(BenchError::UnknownRow { name: name.clone() });
         }
@@ -59,10 +75,16 @@ impl BenchArgs {
 
 impl Bench {
     pub fn new(args: &BenchArgs) -> Result<Bench, BenchError> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target").join("bench");
+        let folder = BUNDLE.as_ref().map_or_else(|| project().join("target").join("bench"), |bundle| bundle.join("bench"));
         fs::create_dir_all(&folder).map_err(BenchError::at(&folder))?;
-        let peers = Peers::new(&folder, &args.python, args.peers);
-        Ok(Bench { peers, folder, photographs: args.photographs.clone() })
+        let environment = match (&args.peers_python, args.peers) {
+            (Some(python), _) => Environment::Given { python: python.clone() },
+            (None, true) => Environment::Made { folder: folder.join("peers"), python: args.python.clone() },
+            (None, false) => Environment::Unwanted,
+        };
+        let scripts = BUNDLE.clone().unwrap_or_else(|| project().join("benches").join("peers"));
+        let (device, photographs) = (args.device, args.photographs.clone());
+        Ok(Bench { folder, device, peers: Peers { environment, scripts }, photographs })
     }
 
     /// A place under `target/bench/`.
@@ -71,9 +93,39 @@ impl Bench {
     }
 }
 
+/// The folder that `scripts/gpu-bundle.sh` packed, if this program lies there: everything that is needed lies beside it.
+static BUNDLE: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+    let folder = std::env::current_exe().ok()?.parent()?.to_owned();
+    folder.join("packtrain").is_file().then_some(folder)
+});
+
+/// Where the sources lie.
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+impl Device {
+    /// As packtrain and PyTorch call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Device::Cpu => "cpu",
+            Device::Cuda => "cuda",
+        }
+    }
+
+    /// How many things it takes to measure it, if so many do for a CPU.
+    pub fn scaled(self, count: usize) -> usize {
+        match self {
+            Device::Cpu => count,
+            Device::Cuda => 16 * count,
+        }
+    }
+}
+
 /// The built `packtrain`, to be run in a folder that has its own cache, with nothing of the user's settings.
 pub fn packtrain(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_packtrain"));
+    let beside = BUNDLE.as_ref().map(|bundle| bundle.join("packtrain"));
+    let mut command = Command::new(beside.unwrap_or_else(|| env!("CARGO_BIN_EXE_packtrain").into()));
     command.current_dir(folder).args(arguments).env("XDG_CONFIG_HOME", folder.join(".packtrain"));
     for variable in ["PACKTRAIN_STATE", "PACKTRAIN_PROFILE", "PACKTRAIN_WORKER"] {
         command.env_remove(variable);

@@ -22,8 +22,8 @@ const SITE: &str = ".dvc/site";
 impl Dvc {
     /// Runs all stages once; `None` if peers are not wanted.
     pub fn of(project: &Project, bench: &Bench) -> Result<Option<Dvc>, BenchError> {
-        let Some(programs) = bench.peers.programs(&[PACKAGE])? else { return Ok(None) };
-        let dvc = Dvc { program: programs.join("dvc"), folder: project.path("") };
+        let Some(python) = bench.peers.interpreter(&[PACKAGE])? else { return Ok(None) };
+        let dvc = Dvc { program: python.with_file_name("dvc"), folder: project.path("") };
         if !dvc.folder.join(".dvc").is_dir() {
             dvc.run(&["init", "--no-scm", "--quiet"])?;
             dvc.run(&["config", "core.check_update", "false"])?;

@@ -15,6 +15,7 @@ mod floors;
 mod images;
 mod measure;
 mod networks;
+mod noise;
 mod packing;
 mod peers;
 mod photographs;

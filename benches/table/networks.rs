@@ -1,11 +1,11 @@
-//! Networks on the CPU: training, ten crops, features, and the start of a training, beside PyTorch.
+//! Networks: training, ten crops, features, and the start of a training, beside PyTorch, on the CPU or on a card.
 //!
-//! Ours is what `packtrain run` does, with images read from their file, between the first and the last progress of an activity; PyTorch's
-//! is the bare network with its images in memory.
+//! Ours is what `packtrain run` does, with images read from their file: a whole epoch, or what lies between the first and the last
+//! progress of an activity. PyTorch's is the bare network with its images in memory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -13,35 +13,35 @@ use packtrain::event::{RunEvent, StageEvent};
 use packtrain::stage::PretrainedNetwork;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
-use crate::bench::{Bench, packtrain};
+use crate::bench::{Bench, Device, packtrain};
 use crate::error::BenchError;
 use crate::measure;
+use crate::noise::Noise;
 use crate::row::{Aim, Contest, Row, Side, Unit};
 
 const MANIFEST: &str = "networks.yaml";
 const PYTORCH: &str = "PyTorch";
 const COMPILED: &str = "PyTorch, compiled";
+const LIMIT: &str = "limit: multiplying, at the device's highest speed";
 const SCRIPT: &str = "networks.py";
 const PACKAGES: [&str; 2] = ["torch==2.11.0", "torchvision==0.26.0"];
-
-/// The images that packtrain draws for its demonstration.
-const DRAWN: u32 = 600;
 
 /// What a training row trains.
 #[derive(Clone, Copy)]
 struct Trained {
     network: &'static str,
     precision: &'static str,
-    batch: u32,
+    classes: usize,
+    batch: usize,
     /// Side of the inputs and of the packed images.
-    sides: [u32; 2],
-    /// Images learnt from, so many that an epoch takes some seconds.
-    images: u32,
+    sides: [usize; 2],
+    /// Batches of an epoch, so many that it takes some seconds.
+    batches: usize,
 }
 
-const ALEXNET: Trained = Trained { network: "alexnet", precision: "fp32", batch: 32, sides: [227, 256], images: 192 };
-const MINI: Trained = Trained { network: "mini-googlenet", precision: "fp32", batch: 64, sides: [32, 36], images: 576 };
-const DEEPER: Trained = Trained { network: "deeper-googlenet", precision: "fp32", batch: 64, sides: [64, 68], images: 448 };
+const ALEXNET: Trained = Trained { network: "alexnet", precision: "fp32", classes: 2, batch: 32, sides: [227, 256], batches: 6 };
+const MINI: Trained = Trained { network: "mini-googlenet", precision: "fp32", classes: 10, batch: 64, sides: [32, 36], batches: 10 };
+const DEEPER: Trained = Trained { network: "deeper-googlenet", precision: "fp32", classes: 200, batch: 64, sides: [64, 68], batches: 7 };
 
 const PLAIN: &str = "train: resize, eval: resize";
 const VARIED: &str = "train: random-crop, eval: resize";
@@ -69,60 +69,81 @@ pub fn rows() -> Vec<Row> {
 }
 
 fn training(bench: &Bench, trained: Trained) -> Result<Contest, BenchError> {
-    let Trained { network, precision, batch, sides, .. } = trained;
-    let name = format!("{network}-{precision}");
-    let mut project = Project::open(bench, &name, [sides[1], DRAWN - trained.images], &trained.stage(VARIED, "horizontal-flip: true"))?;
+    let trained = trained.on(bench.device);
+    let Trained { network, precision, batch, .. } = trained;
+    let mut project = Project::open(bench, &format!("{network}-{precision}"), &[trained.learnt_from()], |files| {
+        trained.stage(&files[0], VARIED, "horizontal-flip: true")
+    })?;
     let ours = Side::new("packtrain", move || project.rate_of_training());
-    let others = peer(bench, PYTORCH, &["train", network, precision, &batch.to_string()])?;
-    Ok(Contest { ours, others, stated: Vec::new(), aim: times(PYTORCH, 1.05) })
+    let side = |name, way| peer(bench, name, ["train", network, precision, &batch.to_string(), way]);
+    match bench.device {
+        Device::Cpu => {
+            let others = [side(PYTORCH, "eager")?, side(LIMIT, "limit")?];
+            Ok(contest(ours, others, times(PYTORCH, 1.05)))
+        }
+        Device::Cuda => {
+            let others = [side(COMPILED, "compile")?, side(PYTORCH, "eager")?, side(LIMIT, "limit")?];
+            Ok(contest(ours, others, times(COMPILED, 1.0)))
+        }
+    }
 }
 
 /// The other side prepares the least that there is for a batch: whole images of the right size, of which a mean is subtracted.
 fn augmented(bench: &Bench) -> Result<Contest, BenchError> {
-    let [side, packed] = ALEXNET.sides;
+    let trained = ALEXNET.on(bench.device);
     let all = "horizontal-flip: true, rotation: 20, zoom: 0.15, shift: 0.2, shear: 0.15";
-    let rest = DRAWN - ALEXNET.images;
-    let mut project = Project::open(bench, "augmented", [packed, rest], &ALEXNET.stage(VARIED, all))?;
-    let mut bare = Project::open(bench, "bare", [side, rest], &ALEXNET.stage(PLAIN, ""))?;
+    let bare = Trained { sides: [trained.sides[0]; 2], ..trained };
+    let open = |name, trained: Trained, views, augment| {
+        Project::open(bench, name, &[trained.learnt_from()], |files| trained.stage(&files[0], views, augment))
+    };
+    let (mut project, mut bare) = (open("augmented", trained, VARIED, all)?, open("bare", bare, PLAIN, "")?);
     let ours = Side::new("packtrain", move || project.rate_of_training());
     let name = "without any of it";
-    let others = vec![Side::new(name, move || bare.rate_of_training())];
-    Ok(Contest { ours, others, stated: Vec::new(), aim: times(name, 0.97) })
+    Ok(contest(ours, [Some(Side::new(name, move || bare.rate_of_training()))], times(name, 0.97)))
 }
 
 fn crops(bench: &Bench, precision: &'static str) -> Result<Contest, BenchError> {
-    let stages = Trained { images: 32, ..ALEXNET }.stage(VARIED, "")
-        + &format!("  crops: {{ kind: oversample-eval, images: pack.test, model: train, mean: mean, precision: {precision} }}\n");
-    let mut project = Project::open(bench, &format!("crops-{precision}"), [256, 64], &stages)?;
+    let trained = Trained { batches: 1, ..ALEXNET };
+    let tested = Noise { images: bench.device.scaled(64), ..trained.learnt_from() };
+    let mut project = Project::open(bench, &format!("crops-{precision}"), &[trained.learnt_from(), tested], |files| {
+        let crops =
+            format!("  crops: {{ kind: oversample-eval, images: {}, model: train, mean: mean, precision: {precision} }}\n", files[1]);
+        trained.stage(&files[0], VARIED, "") + &crops
+    })?;
     let ours = Side::new("packtrain", move || project.rate_again("crops", "10 crops"));
-    Ok(Contest { ours, others: inference(bench, ["crops", "alexnet", precision, "80"])?, stated: Vec::new(), aim: times(COMPILED, 1.0) })
+    Ok(contest(ours, inference(bench, ["crops", "alexnet", precision, "80"])?, times(COMPILED, 1.0)))
 }
 
 fn features(bench: &Bench, precision: &'static str) -> Result<Contest, BenchError> {
     let weights = bench.path("resnet50.safetensors");
     write_weights(&weights, PretrainedNetwork::Resnet50)?;
     let file = weights.display();
-    let stages = format!(
-        "  features: {{ kind: extract-features, images: pack.test, network: resnet50, weights: {{ file: {file} }}, precision: {precision} }}\n"
-    );
-    let mut project = Project::open(bench, &format!("features-{precision}"), [256, 192], &stages)?;
+    let images = Noise { images: bench.device.scaled(192), side: 256, classes: 2 };
+    let mut project = Project::open(bench, &format!("features-{precision}"), &[images], |files| {
+        format!(
+            "  features: {{ kind: extract-features, images: {}, network: resnet50, weights: {{ file: {file} }}, precision: {precision} }}\n",
+            files[0]
+        )
+    })?;
     let ours = Side::new("packtrain", move || project.rate_again("features", "extracting features"));
-    let others = inference(bench, ["features", "resnet50", precision, "32"])?;
-    Ok(Contest { ours, others, stated: Vec::new(), aim: times(COMPILED, 1.0) })
+    Ok(contest(ours, inference(bench, ["features", "resnet50", precision, "32"])?, times(COMPILED, 1.0)))
 }
 
 fn start(bench: &Bench) -> Result<Contest, BenchError> {
-    let stages = Trained { batch: 2, images: 8, ..ALEXNET }.stage(VARIED, "");
-    let mut project = Project::open(bench, "start", [256, DRAWN - 8], &stages)?;
+    let trained = Trained { batch: 2, batches: 4, ..ALEXNET };
+    let mut project = Project::open(bench, "start", &[trained.learnt_from()], |files| trained.stage(&files[0], VARIED, ""))?;
     let ours = Side::new("packtrain", move || project.seconds_to_first_step());
-    let mut others = Vec::new();
-    if let Some(programs) = bench.peers.programs(&PACKAGES)? {
-        let script = bench.peers.path_of(SCRIPT);
-        others.push(Side::new(PYTORCH, move || {
-            Ok(measure::run(Command::new(programs.join("python")).arg(&script).args(["start", "alexnet", "fp32", "2"]))?.seconds)
-        }));
-    }
-    Ok(Contest { ours, others, stated: Vec::new(), aim: times(PYTORCH, 2.0) })
+    let script = bench.peers.path_of(SCRIPT);
+    let arguments = ["start", "alexnet", "fp32", "2", "eager", bench.device.name()];
+    let peer = bench
+        .peers
+        .interpreter(&PACKAGES)?
+        .map(|python| Side::new(PYTORCH, move || Ok(measure::run(Command::new(&python).arg(&script).args(arguments))?.seconds)));
+    Ok(contest(ours, [peer], times(PYTORCH, 2.0)))
+}
+
+fn contest(ours: Side, others: impl IntoIterator<Item = Option<Side>>, aim: Aim) -> Contest {
+    Contest { ours, others: others.into_iter().flatten().collect(), stated: Vec::new(), aim }
 }
 
 fn times(side: &str, factor: f64) -> Aim {
@@ -130,60 +151,68 @@ fn times(side: &str, factor: f64) -> Aim {
 }
 
 /// PyTorch in its two fastest ways: a frozen script, and compiled with constants folded.
-fn inference(bench: &Bench, [what, network, precision, batch]: [&str; 4]) -> Result<Vec<Side>, BenchError> {
-    let mut sides = peer(bench, PYTORCH, &[what, network, precision, batch])?;
-    sides.extend(peer(bench, COMPILED, &[what, network, precision, batch, "compile"])?);
-    Ok(sides)
+fn inference(bench: &Bench, [what, network, precision, batch]: [&str; 4]) -> Result<[Option<Side>; 3], BenchError> {
+    let side = |name, way| peer(bench, name, [what, network, precision, batch, way]);
+    Ok([side(COMPILED, "compile")?, side(PYTORCH, "frozen")?, side(LIMIT, "limit")?])
 }
 
-fn peer(bench: &Bench, name: &str, arguments: &[&str]) -> Result<Vec<Side>, BenchError> {
-    let arguments: Vec<_> = arguments.iter().map(Path::new).collect();
-    Ok(bench.peers.script(name, &PACKAGES, SCRIPT, &arguments)?.into_iter().collect())
+fn peer(bench: &Bench, name: &str, arguments: [&str; 5]) -> Result<Option<Side>, BenchError> {
+    let arguments: Vec<_> = arguments.into_iter().chain([bench.device.name()]).map(Path::new).collect();
+    bench.peers.script(name, &PACKAGES, SCRIPT, &arguments)
 }
 
 impl Trained {
-    /// The stage of a manifest, two epochs of it.
-    fn stage(self, views: &str, augment: &str) -> String {
+    /// As it is measured on a device: a card is done with an epoch for a CPU before it can be measured.
+    fn on(self, device: Device) -> Trained {
+        let batch = if device == Device::Cuda { self.batch.max(64) } else { self.batch };
+        Trained { batch, batches: device.scaled(self.batches), ..self }
+    }
+
+    fn learnt_from(self) -> Noise {
+        Noise { images: self.batch * self.batches, side: self.sides[1], classes: self.classes }
+    }
+
+    /// The stages of a manifest that train on a file, two epochs of it.
+    fn stage(self, file: &str, views: &str, augment: &str) -> String {
         let Trained { network, precision, batch, sides: [side, _], .. } = self;
         format!(
-            "  train:\n    kind: train\n    train: pack.train\n    mean: mean\n    model: {network}\n    input: {{ size: {side}, {views}, scale: \
-             0.0078125 }}\n    augment: {{ {augment} }}\n    optimizer: {{ sgd: {{ lr: '${{lr}}', momentum: 0.9 }} }}\n    epochs: 2\n    \
-             batch: {batch}\n    precision: {precision}\n"
+            "  mean: {{ kind: compute-mean, images: {file} }}\n  train:\n    kind: train\n    train: {file}\n    mean: mean\n    model: \
+             {network}\n    input: {{ size: {side}, {views}, scale: 0.0078125 }}\n    augment: {{ {augment} }}\n    optimizer: {{ sgd: \
+             {{ lr: '${{lr}}', momentum: 0.9 }} }}\n    epochs: 2\n    batch: {batch}\n    precision: {precision}\n"
         )
     }
 }
 
 /// A project of which a stage runs again and again.
 struct Project {
-    folder: std::path::PathBuf,
+    folder: PathBuf,
+    device: Device,
     runs: u32,
 }
 
 impl Project {
-    /// Packs drawn pictures at a side, so many of them in the part `test`, and runs everything once.
-    fn open(bench: &Bench, name: &str, [side, tested]: [u32; 2], stages: &str) -> Result<Project, BenchError> {
+    /// Stages that are made of manifest references to files of noise; runs all of them once.
+    fn open(bench: &Bench, name: &str, noise: &[Noise], stages: impl Fn(&[String]) -> String) -> Result<Project, BenchError> {
         let folder = bench.path(&format!("networks-{name}"));
         // Its own root, whatever lies above it.
         let state = folder.join(".packtrain");
         fs::create_dir_all(&state).map_err(BenchError::at(&state))?;
-        let pictures = bench.path("drawn");
-        packtrain::demo::write_images(&pictures, 1).map_err(BenchError::at(&pictures))?;
-        let images = pictures.display();
-        let manifest = format!(
-            "name: networks\nparams: {{ lr: 0.001 }}\nstages:\n  pack: {{ kind: pack, images: {images}, labels: parent-dir, size: {side}, \
-             split: {{ test: {tested} }} }}\n  mean: {{ kind: compute-mean, images: pack.train }}\n{stages}"
-        );
+        let files = noise
+            .iter()
+            .map(|noise| Ok(format!("{{ file: {} }}", noise.file(bench)?.display())))
+            .collect::<Result<Vec<_>, BenchError>>()?;
         let path = folder.join(MANIFEST);
+        let manifest = format!("name: networks\nparams: {{ lr: 0.001 }}\nstages:\n{}", stages(&files));
         fs::write(&path, manifest).map_err(BenchError::at(&path))?;
         // Runs of another process had other learning rates.
-        let mut project = Project { folder, runs: std::process::id() * 100 };
+        let mut project = Project { folder, device: bench.device, runs: std::process::id() * 100 };
         project.run(&[])?.end()?;
         Ok(project)
     }
 
     fn rate_of_training(&mut self) -> Result<f64, BenchError> {
         let rate = self.new_rate();
-        self.run(&["-p", &rate])?.rate("epoch 2/2")
+        self.run(&["-p", &rate])?.rate_of_last_epoch()
     }
 
     /// Images a second of a stage that would be reused.
@@ -206,7 +235,7 @@ impl Project {
     }
 
     fn run(&mut self, arguments: &[&str]) -> Result<Run, BenchError> {
-        let mut command = packtrain(&self.folder, &["run", MANIFEST, "--json", "--device", "cpu"]);
+        let mut command = packtrain(&self.folder, &["run", MANIFEST, "--json", "--device", self.device.name()]);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let started = Instant::now();
         let failed = |source| BenchError::Start { command: "packtrain run".to_owned(), source };
@@ -226,6 +255,18 @@ struct Run {
 }
 
 impl Run {
+    /// Images a second, from the beginning of the last epoch to its end.
+    fn rate_of_last_epoch(mut self) -> Result<f64, BenchError> {
+        let mut rate = None;
+        while let Some(said) = self.next()? {
+            if let StageEvent::Epoch(metrics) = said {
+                rate = Some(metrics.images_per_second);
+            }
+        }
+        self.end()?;
+        rate.ok_or_else(|| BenchError::Unexpected("no epoch was told".to_owned()))
+    }
+
     /// Images a second between the first and the last progress of an activity.
     fn rate(mut self, activity: &str) -> Result<f64, BenchError> {
         let (mut first, mut last) = (None, None);
@@ -242,12 +283,21 @@ impl Run {
 
     /// After how many seconds the next progress of an activity was told, and how many images were done; `None` if there is none.
     fn progress(&mut self, wanted: &str) -> Result<Option<(f64, u64)>, BenchError> {
-        while self.read()? {
-            let event = serde_json::from_str(&self.said);
-            if let Ok(RunEvent::Stage { said: StageEvent::Progress { activity, done, .. }, .. }) = event
+        while let Some(said) = self.next()? {
+            if let StageEvent::Progress { activity, done, .. } = said
                 && activity == wanted
             {
                 return Ok(Some((self.started.elapsed().as_secs_f64(), done)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What a stage says next; `None` once the run has nothing more to say.
+    fn next(&mut self) -> Result<Option<StageEvent>, BenchError> {
+        while self.read()? {
+            if let Ok(RunEvent::Stage { said, .. }) = serde_json::from_str(&self.said) {
+                return Ok(Some(said));
             }
         }
         Ok(None)

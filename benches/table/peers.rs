@@ -1,4 +1,4 @@
-//! The peers' programs, in a Python environment of their own, which is made when they are asked for.
+//! The peers' programs, in a Python environment.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,47 +9,56 @@ use crate::error::BenchError;
 use crate::measure;
 use crate::row::Side;
 
-/// The environment under `target/bench/`.
+/// What peers run with.
 pub struct Peers {
-    folder: PathBuf,
-    python: String,
-    wanted: bool,
+    pub environment: Environment,
+    /// Where the scripts of `benches/peers/` lie.
+    pub scripts: PathBuf,
+}
+
+/// Where their packages are.
+pub enum Environment {
+    /// Nowhere: they are not to be measured.
+    Unwanted,
+    /// In an environment of their own, made when it is needed.
+    Made { folder: PathBuf, python: String },
+    /// Where an interpreter has them, in whatever version.
+    Given { python: PathBuf },
 }
 
 impl Peers {
-    pub fn new(folder: &Path, python: &str, wanted: bool) -> Peers {
-        Peers { folder: folder.join("peers"), python: python.to_owned(), wanted }
-    }
-
-    /// The folder of the programs of an environment that has these packages, each with its version; `None` if peers are not wanted.
-    pub fn programs(&self, packages: &[&str]) -> Result<Option<PathBuf>, BenchError> {
-        if !self.wanted {
-            return Ok(None);
-        }
-        let programs = self.folder.join("bin");
-        if !programs.is_dir() {
-            measure::run(Command::new(&self.python).args(["-m", "venv"]).arg(&self.folder))?;
+    /// The interpreter of an environment that has these packages, each with its version; `None` if peers are not wanted. Their programs
+    /// lie beside it.
+    pub fn interpreter(&self, packages: &[&str]) -> Result<Option<PathBuf>, BenchError> {
+        let (folder, python) = match &self.environment {
+            Environment::Unwanted => return Ok(None),
+            Environment::Given { python } => return Ok(Some(python.clone())),
+            Environment::Made { folder, python } => (folder, python),
+        };
+        let own = folder.join("bin").join("python");
+        if !own.exists() {
+            measure::run(Command::new(python).args(["-m", "venv"]).arg(folder))?;
         }
         for package in packages {
-            let installed = self.folder.join(format!("{package}.installed"));
+            let installed = folder.join(format!("{package}.installed"));
             if !installed.exists() {
-                measure::run(Command::new(programs.join("python")).args(["-m", "pip", "install", "--quiet", package]))?;
+                measure::run(Command::new(&own).args(["-m", "pip", "install", "--quiet", package]))?;
                 fs::write(&installed, "").map_err(BenchError::at(&installed))?;
             }
         }
-        Ok(Some(programs))
+        Ok(Some(own))
     }
 
     /// Where a script of `benches/peers/` lies.
     pub fn path_of(&self, file: &str) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join("peers").join(file)
+        self.scripts.join(file)
     }
 
     /// A script of `benches/peers/` as a side; `None` if peers are not wanted. It is started once, prepares what it needs, and then, for
     /// every line that it is sent, does its work once and answers with a line that has the row's number.
     pub fn script(&self, name: &str, packages: &[&str], file: &str, arguments: &[&Path]) -> Result<Option<Side>, BenchError> {
-        let Some(programs) = self.programs(packages)? else { return Ok(None) };
-        let mut command = Command::new(programs.join("python"));
+        let Some(python) = self.interpreter(packages)? else { return Ok(None) };
+        let mut command = Command::new(python);
         let child = command.arg(self.path_of(file)).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
         let mut script = Script::of(file, child.map_err(|source| BenchError::Start { command: file.to_owned(), source })?)?;
         let helper = Some(script.child.id());

@@ -20,6 +20,8 @@ use crate::record::{PortableManifest, RunRecord, StageRecord, StageState};
 pub struct Bundle {
     pub(super) record: RunRecord,
     pub(super) objects: ObjectChoice,
+    /// How others may use it: an SPDX identifier, an address or a sentence.
+    pub(super) license: Option<String>,
     pub(super) files: BTreeMap<String, BundleFile>,
     stages: Vec<SuppliedStage>,
 }
@@ -51,7 +53,7 @@ impl Bundle {
         let Some(portable) = &record.provenance.portable else { return Err(BundleError::NoManifest { run: record.id.clone() }) };
         let run = scrubbed_run(record, scrub)?;
         let files = BTreeMap::new();
-        let mut bundle = Bundle { record: serde_json::from_value(run.clone())?, objects, files, stages: Vec::new() };
+        let mut bundle = Bundle { record: serde_json::from_value(run.clone())?, objects, license: None, files, stages: Vec::new() };
         for stage in &record.stages {
             bundle.add_stage(stage, cache, scrub)?;
         }
@@ -67,6 +69,11 @@ impl Bundle {
     /// The record of the run, without the places of the machine.
     pub fn record(&self) -> &RunRecord {
         &self.record
+    }
+
+    /// Says how others may use the bundle: an SPDX identifier, an address or a sentence.
+    pub fn license(&mut self, terms: String) {
+        self.license = Some(terms);
     }
 
     /// Adds a file at the top, such as the report. A bundle with a name that is not among those of `opened` is refused on import.

@@ -8,6 +8,9 @@ use crate::bundle::contents::BundleFile;
 use crate::bundle::{Bundle, CRATE, INDEX, MANIFEST};
 
 const VERSION: &str = "https://w3id.org/ro/crate/1.1";
+/// A crate must say how it may be used.
+const NO_LICENSE: &str = "Nobody has said how this may be used: ask those who made it.";
+const SPDX: &str = "https://spdx.org/licenses/";
 
 /// The content of `ro-crate-metadata.json`.
 pub(super) fn metadata(bundle: &Bundle) -> Value {
@@ -15,6 +18,8 @@ pub(super) fn metadata(bundle: &Bundle) -> Value {
     let run = format!("#run-{}", bundle.record.id);
     let parts: Vec<Value> = bundle.files.keys().map(|path| reference(path)).chain([reference(INDEX)]).collect();
     let results: Vec<Value> = bundle.files.keys().filter(|path| path.starts_with("results/")).map(|path| reference(path)).collect();
+    let terms = bundle.license.as_deref().unwrap_or(NO_LICENSE);
+    let license = known_license(terms);
     let mut graph = vec![
         json!({
             "@id": CRATE,
@@ -28,6 +33,7 @@ pub(super) fn metadata(bundle: &Bundle) -> Value {
             "name": provenance.pipeline,
             "description": format!("An image-classification experiment, {}, with the records of its run {}.", provenance.pipeline, bundle.record.id),
             "datePublished": provenance.started,
+            "license": license.as_ref().map_or_else(|| json!(terms), |license| json!({ "@id": license["@id"] })),
             "mainEntity": reference(MANIFEST),
             "mentions": { "@id": run },
             "hasPart": parts
@@ -43,6 +49,7 @@ pub(super) fn metadata(bundle: &Bundle) -> Value {
         }),
         json!({ "@id": "#packtrain", "@type": "SoftwareApplication", "name": "packtrain", "softwareVersion": provenance.tool }),
     ];
+    graph.extend(license);
     graph.extend(bundle.files.iter().map(|(path, file)| described(path, file)));
     graph.push(json!({
         "@id": INDEX,
@@ -52,6 +59,16 @@ pub(super) fn metadata(bundle: &Bundle) -> Value {
         "encodingFormat": "application/json"
     }));
     json!({ "@context": format!("{VERSION}/context"), "@graph": graph })
+}
+
+/// The terms as an entity, if they are an address or an SPDX identifier and not a sentence.
+fn known_license(terms: &str) -> Option<Value> {
+    let id = match terms {
+        _ if terms.contains(char::is_whitespace) => return None,
+        _ if terms.starts_with("https://") || terms.starts_with("http://") => terms.to_owned(),
+        _ => format!("{SPDX}{terms}"),
+    };
+    Some(json!({ "@id": id, "@type": "CreativeWork", "name": terms, "description": "The terms under which this may be used" }))
 }
 
 fn described(path: &str, BundleFile { content, about, name }: &BundleFile) -> Value {
@@ -95,5 +112,18 @@ fn media_type(name: &str) -> &'static str {
         Some("txt") => "text/plain",
         Some("yaml" | "yml") => "application/yaml",
         _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_are_an_entity_if_they_are_known_elsewhere() {
+        let id = |terms| known_license(terms).map(|license| license["@id"].clone());
+        assert_eq!(id("CC-BY-4.0"), Some(json!("https://spdx.org/licenses/CC-BY-4.0")));
+        assert_eq!(id("https://example.org/terms"), Some(json!("https://example.org/terms")));
+        assert_eq!([id("Not for sale."), id(NO_LICENSE)], [None, None]);
     }
 }

@@ -29,6 +29,9 @@ pub(super) struct BundleArgs {
     /// Which outputs come along, so that they need not be made again
     #[arg(long, value_name = "WHICH", default_value = "models")]
     objects: Objects,
+    /// How others may use it: an SPDX identifier such as CC-BY-4.0, an address, or a sentence
+    #[arg(long, value_name = "TERMS", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    license: Option<String>,
     /// Leave out the report, which shows some of the images
     #[arg(long)]
     no_report: bool,
@@ -60,6 +63,9 @@ pub(super) fn run(args: &BundleArgs, global: &Global) -> Result<ExitCode, Comman
     };
     let stay = scope.cache.stay()?;
     let mut bundle = Bundle::gather(&record, objects, &scope.cache, &scrub)?;
+    if let Some(terms) = &args.license {
+        bundle.license(terms.clone());
+    }
     if !args.no_report {
         bundle.add(REPORT, page(&bundle, &scope.cache, &scrub)?, "The run as a page: graph, curves, evaluations, some of the images");
     }

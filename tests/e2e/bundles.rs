@@ -201,7 +201,8 @@ fn neither_the_user_s_folder_nor_a_profile_s_comes_along() {
 
 #[test]
 fn a_bundle_is_a_research_object_whose_every_file_is_described_and_digested() {
-    let files = files(&sender("models").path("out.zip"));
+    let project = sender("models");
+    let files = files(&project.path("out.zip"));
     let described: Value = serde_json::from_slice(&files["ro-crate-metadata.json"]).unwrap();
     assert_eq!(described["@context"], "https://w3id.org/ro/crate/1.1/context");
     let graph = described["@graph"].as_array().unwrap();
@@ -214,6 +215,7 @@ fn a_bundle_is_a_research_object_whose_every_file_is_described_and_digested() {
     assert_eq!(root["@type"], "Dataset");
     assert!(root["datePublished"].as_str().unwrap().parse::<jiff::Timestamp>().is_ok());
     assert!(!root["name"].as_str().unwrap().is_empty() && !root["description"].as_str().unwrap().is_empty());
+    assert!(root["license"].as_str().unwrap().contains("ask those who made it"), "{root}");
     let parts: Vec<&str> = root["hasPart"].as_array().unwrap().iter().map(|part| part["@id"].as_str().unwrap()).collect();
     let all: Vec<&str> = files.keys().map(String::as_str).filter(|name| *name != "ro-crate-metadata.json").collect();
     let mut sorted = parts.clone();
@@ -234,6 +236,10 @@ fn a_bundle_is_a_research_object_whose_every_file_is_described_and_digested() {
         }
     }
     assert_eq!(files["results/mean/mean.json"], files["results/copy/copied.json"]);
+
+    assert_eq!(project.packtrain(&["bundle", "handed", "-o", "free.zip", "--license", "CC-BY-4.0"]).code, 0);
+    let described = String::from_utf8(crate::bundles::files(&project.path("free.zip"))["ro-crate-metadata.json"].clone()).unwrap();
+    assert!(described.contains("\"license\": {\n        \"@id\": \"https://spdx.org/licenses/CC-BY-4.0\"\n      }"), "{described}");
 }
 
 /// Imports what became of a good bundle; nothing of it may be taken. Gives what standard error says.

@@ -3,11 +3,12 @@
 //! Files made elsewhere are read too, with any number type and layout. Their channels are taken to be R, G, B: nothing in
 //! such a file says that they are not.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use hdf5::types::{IntSize, TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, File};
-use memmap2::{Mmap, MmapOptions};
+use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
 use ndarray::{ArrayView4, s};
 
 use crate::artifact::{ArtifactError, Fit, PackRule, RowLabels, rows};
@@ -90,6 +91,17 @@ impl ImagesFile {
             Pixels::Mapped(map) => map,
             Pixels::Converted(pixels) => pixels,
         }
+    }
+
+    /// Lets go of the memory of rows that were read, as far as they can be read from the file again: a map counts among a process's memory.
+    pub fn release(&self, rows: Range<usize>) {
+        let Pixels::Mapped(map) = &self.pixels else { return };
+        let bytes = self.size.0 * self.size.1 * 3;
+        #[expect(unsafe_code, reason = "advice of this kind would lose what was written to a map of another kind")]
+        // SAFETY: the map is of a file and is never written to, so that its pages come back as they were.
+        let released = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, rows.start * bytes, rows.len() * bytes) };
+        // Memory that is not let go costs nothing but itself.
+        drop(released);
     }
 
     /// How pictures became these images; `None` if something else than packtrain made them.
@@ -245,6 +257,8 @@ mod tests {
         assert_eq!(images.rows(), &rows());
         assert_eq!(images.row(1), (24..48).collect::<Vec<u8>>());
         assert_eq!(images.row(2), (100..124).collect::<Vec<u8>>());
+        images.release(0..3);
+        assert_eq!(images.row(1), (24..48).collect::<Vec<u8>>(), "what was let go comes back");
         assert_eq!(images.rule(), None, "images that are not square were not packed by us");
     }
 

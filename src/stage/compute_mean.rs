@@ -57,8 +57,8 @@ struct Sums {
     squares: [u64; 3],
 }
 
-/// Bytes of pixels between two looks at whether the user asked to stop.
-const BLOCK_BYTES: usize = 64 << 20;
+/// Bytes of pixels that are held at a time, between two looks at whether the user asked to stop.
+const BLOCK_BYTES: usize = 16 << 20;
 
 pub(super) fn run(spec: &ComputeMean, job: &StageJob, context: &mut StageContext<'_>) -> Result<StageOutput, StageError> {
     let path = job.file("images")?;
@@ -85,6 +85,7 @@ fn sum(images: &ImagesFile, per: MeanPer, context: &mut StageContext<'_>) -> Res
         let block = (start..end).into_par_iter().with_min_len(16);
         let partial = block.fold(|| Sums::zero(cells), |sums, index| sums.with_image(images.row(index)));
         sums = sums.plus(&partial.reduce(|| Sums::zero(cells), |a, b| a.plus(&b)));
+        images.release(start..end);
         let (done, total) = (end as u64, images.len() as u64);
         context.emit(StageEvent::Progress { activity: "summing".to_owned(), done, total, unit: Unit::Images });
     }

@@ -132,9 +132,9 @@ def inference(name, precision, batch, way, device, crops=1):
     images = torch.randn(batch, 3, side, side).to(device, memory_format=torch.channels_last)
     with torch.no_grad():
         if way == "compile":
-            import torch._inductor.config
+            from torch._inductor import config
 
-            torch._inductor.config.freezing = True
+            config.freezing = True
             forward = torch.compile(net)
         elif way == "limit":
             forward = net

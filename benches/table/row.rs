@@ -115,12 +115,12 @@ impl Row {
         let Contest { ours, others, stated, aim } = (self.contest)(bench)?;
         let mut sides: Vec<Side> = std::iter::once(ours).chain(others).collect();
         let started = Instant::now();
-        round(&mut sides)?;
+        round(&mut sides, 0)?;
         let each = started.elapsed().as_secs_f64();
         let wanted = ((SECONDS / each) as usize).clamp(ROUNDS.0, ROUNDS.1);
         let mut rounds = Vec::new();
-        for _ in 0..2 * wanted {
-            rounds.push(round(&mut sides)?);
+        for number in 0..2 * wanted {
+            rounds.push(round(&mut sides, number)?);
             if rounds.iter().filter(|round| is_quiet(round)).count() >= wanted {
                 break;
             }
@@ -231,8 +231,19 @@ impl Outcome {
     }
 }
 
-fn round(sides: &mut [Side]) -> Result<Vec<Sample>, BenchError> {
-    sides.iter_mut().map(|side| sample(side.helper, &mut side.run)).collect()
+/// Runs every side once, beginning with another one in every round and every other time backwards: each finds caches as the one before
+/// left them.
+fn round(sides: &mut [Side], number: usize) -> Result<Vec<Sample>, BenchError> {
+    let count = sides.len();
+    let mut samples = (0..count)
+        .map(|turn| {
+            let turn = if number.is_multiple_of(2) { turn } else { count - 1 - turn };
+            let side = (turn + number / 2) % count;
+            Ok((side, sample(sides[side].helper, &mut sides[side].run)?))
+        })
+        .collect::<Result<Vec<_>, BenchError>>()?;
+    samples.sort_by_key(|(side, _)| *side);
+    Ok(samples.into_iter().map(|(_, sample)| sample).collect())
 }
 
 fn is_quiet(round: &[Sample]) -> bool {

@@ -155,8 +155,12 @@ impl ActionRecord {
 impl Cache {
     /// The record for a key, if there is one that can be read.
     pub fn action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
-        let record = ActionRecord::read(&self.action_path(key))?;
-        Ok(record.filter(|record| record.fingerprint.key() == *key))
+        action_in(&self.root, key)
+    }
+
+    /// The same for a key that was expected when the cache was opened: its record may have been read ahead.
+    pub fn expected_action(&self, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
+        self.ahead.take(&self.root, key).map_or_else(|| self.action(key), |record| Ok(Some(record)))
     }
 
     /// Every record that can be read, in no order.
@@ -223,10 +227,21 @@ impl Cache {
     }
 
     fn action_path(&self, key: &ActionKey) -> PathBuf {
-        self.root.join("actions").join(json::file_name(key))
+        action_path(&self.root, key)
     }
 
     fn heads_path(&self, pipeline: &str) -> PathBuf {
-        self.root.join("heads").join(format!("{pipeline}.json"))
+        Cache::heads_of(&self.root).join(format!("{pipeline}.json"))
     }
+}
+
+/// As [`Cache::action`], of a state folder.
+pub(super) fn action_in(root: &Path, key: &ActionKey) -> Result<Option<ActionRecord>, CacheError> {
+    let record = ActionRecord::read(&action_path(root, key))?;
+    Ok(record.filter(|record| record.fingerprint.key() == *key))
+}
+
+/// Where the record of a key lies in a state folder.
+pub(super) fn action_path(root: &Path, key: &ActionKey) -> PathBuf {
+    root.join("actions").join(json::file_name(key))
 }

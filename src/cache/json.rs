@@ -49,26 +49,27 @@ pub(super) fn file_name(key: impl Display) -> PathBuf {
 
 /// The text of a record, which is a struct or a map, with the seal that it has in the file `path`.
 pub fn sealed<T: Serialize>(path: &Path, record: &T) -> serde_json::Result<Vec<u8>> {
-    let mut value = serde_json::to_value(record)?;
-    let seal = seal(path, &value);
-    if let Value::Object(map) = &mut value {
-        map.insert(SEAL.to_owned(), seal.to_string().into());
-    }
-    serde_json::to_vec_pretty(&value)
+    let seal = seal(path, &serde_json::to_string(record)?);
+    let mut text = serde_json::to_vec_pretty(record)?;
+    // The seal is the last of its fields, maybe the only one.
+    let (end, comma) = text.strip_suffix(b"\n}").map_or((1, ""), |fields| (fields.len(), ","));
+    text.truncate(end);
+    text.extend(format!("{comma}\n  \"{SEAL}\": \"{seal}\"\n}}").bytes());
+    Ok(text)
 }
 
 /// The record in the text of the file `path`; `None` if it cannot be understood or its seal is broken.
 pub fn unsealed<T: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Option<T> {
     let mut value: Value = serde_json::from_slice(bytes).ok()?;
     let written = value.as_object_mut()?.shift_remove(SEAL);
-    let is_sound = written.is_none_or(|written| written == seal(path, &value).to_string());
+    let is_sound = written.is_none_or(|written| written == seal(path, &value.to_string()).to_string());
     if is_sound { serde_json::from_value(value).ok() } else { None }
 }
 
 /// Without the seal itself, and however it is laid out. The file's name counts, its folder does not.
-fn seal(path: &Path, value: &Value) -> Digest {
+fn seal(path: &Path, compact: &str) -> Digest {
     let name = path.file_stem().unwrap_or_default();
-    Hasher::new(DOMAIN).field(name.as_encoded_bytes()).field(value.to_string().as_bytes()).finish()
+    Hasher::new(DOMAIN).field(name.as_encoded_bytes()).field(compact.as_bytes()).finish()
 }
 
 #[cfg(test)]
@@ -99,6 +100,16 @@ mod tests {
             assert!(told.is_none_or(|told: BTreeMap<String, f64>| told == record), "bit {position}");
         }
         assert!(misses > intact.len() * 6, "{misses}");
+    }
+
+    #[test]
+    fn an_empty_record_is_sealed_too() {
+        let none = BTreeMap::<String, u32>::new();
+        let text = sealed(Path::new("none.json"), &none).unwrap();
+        let value: Value = serde_json::from_slice(&text).unwrap();
+        assert!(value[SEAL].is_string(), "{value}");
+        assert_eq!(unsealed(Path::new("none.json"), &text), Some(none.clone()));
+        assert_eq!(unsealed::<BTreeMap<String, u32>>(Path::new("other.json"), &text), None);
     }
 
     #[test]

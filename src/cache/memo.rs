@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::{fs, io};
 
 use crate::cache::identity::now;
@@ -20,11 +20,19 @@ use crate::stage::FoundFile;
 #[derive(Debug)]
 pub struct Memo {
     path: PathBuf,
-    /// As read, sorted by device and inode.
-    entries: Vec<Entry>,
+    /// As read, at the latest when it is first asked.
+    known: MemoAhead,
     /// Since then.
     fresh: Mutex<HashMap<(u64, u64), Entry>>,
 }
+
+/// What a memo is read into, maybe ahead of the cache that it belongs to.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MemoAhead(Arc<OnceLock<Table>>);
+
+/// The bytes of a memo's file, whose entries are sorted by device and inode.
+#[derive(Debug, Default)]
+pub(super) struct Table(Vec<u8>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Entry {
@@ -36,14 +44,13 @@ const MAGIC: &[u8; 16] = b"packtrain memo 1";
 const ENTRY_SIZE: usize = 5 * 8 + 32;
 
 impl Memo {
-    pub(super) fn open(path: PathBuf) -> Memo {
-        let entries = fs::read(&path).ok().and_then(|bytes| parse(&bytes)).unwrap_or_default();
-        Memo { path, entries, fresh: Mutex::new(HashMap::new()) }
+    pub(super) fn open(path: PathBuf, known: MemoAhead) -> Memo {
+        Memo { path, known, fresh: Mutex::new(HashMap::new()) }
     }
 
     /// Whether the file that it is kept in can be read, if there is one.
     pub(super) fn is_sound(&self) -> bool {
-        fs::read(&self.path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |bytes| parse(&bytes).is_some())
+        fs::read(&self.path).map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |bytes| Table::parse(bytes).is_some())
     }
 
     /// The digest of a file and the identity that it had before it was read.
@@ -83,22 +90,58 @@ impl Memo {
         if fresh.is_empty() {
             return Ok(());
         }
-        let kept = self.entries.iter().filter(|entry| !fresh.contains_key(&entry.place()));
-        let mut all: Vec<&Entry> = kept.chain(fresh.values()).collect();
-        all.sort_unstable_by_key(|entry| entry.place());
+        let kept = self.known().entries().iter().map(Entry::read).filter(|entry| !fresh.contains_key(&entry.place()));
+        let mut all: Vec<Entry> = kept.chain(fresh.values().copied()).collect();
+        all.sort_unstable_by_key(Entry::place);
         replace(&self.path, &serialize(&all))
+    }
+
+    fn known(&self) -> &Table {
+        self.known.read(&self.path)
     }
 
     fn lookup(&self, identity: &FileIdentity) -> Option<Digest> {
         let place = (identity.device, identity.inode);
         let digest = |entry: Entry| (entry.identity == *identity).then_some(entry.digest);
         // What was read is asked first, without a lock: of one identity there is only one digest.
-        let known = self.entries.binary_search_by_key(&place, Entry::place).ok().and_then(|index| digest(self.entries[index]));
+        let known = self.known().find(place).and_then(digest);
         known.or_else(|| self.fresh.lock().unwrap_or_else(PoisonError::into_inner).get(&place).copied().and_then(digest))
     }
 
     fn insert(&self, entry: Entry) {
         self.fresh.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.place(), entry);
+    }
+}
+
+impl MemoAhead {
+    /// Reads the memo's file, unless that was done.
+    pub(super) fn read(&self, path: &Path) -> &Table {
+        self.0.get_or_init(|| Table::read(path))
+    }
+}
+
+impl Table {
+    /// Empty if there is no sound one.
+    fn read(path: &Path) -> Table {
+        fs::read(path).ok().and_then(Table::parse).unwrap_or_default()
+    }
+
+    fn parse(bytes: Vec<u8>) -> Option<Table> {
+        let (content, digest) = bytes.split_last_chunk::<32>()?;
+        let (_, rest) = content.strip_prefix(MAGIC)?.as_chunks::<ENTRY_SIZE>();
+        (rest.is_empty() && Digest::of_bytes(content) == Digest::from(*digest)).then_some(Table(bytes))
+    }
+
+    fn entries(&self) -> &[[u8; ENTRY_SIZE]] {
+        let content = self.0.split_last_chunk::<32>().and_then(|(content, _)| content.strip_prefix(MAGIC));
+        content.map_or(&[][..], |content| content.as_chunks().0)
+    }
+
+    /// The entry of a device and an inode.
+    fn find(&self, place: (u64, u64)) -> Option<Entry> {
+        let entries = self.entries();
+        let index = entries.binary_search_by_key(&place, |bytes| Entry::words(bytes, [0, 1]).into()).ok()?;
+        Some(Entry::read(&entries[index]))
     }
 }
 
@@ -116,37 +159,26 @@ impl Entry {
     }
 
     fn read(bytes: &[u8; ENTRY_SIZE]) -> Entry {
-        let (words, _) = bytes.as_chunks::<8>();
-        let number = |index: usize| u64::from_le_bytes(words[index]);
-        let identity = FileIdentity {
-            device: number(0),
-            inode: number(1),
-            size: number(2),
-            mtime: number(3).cast_signed(),
-            ctime: number(4).cast_signed(),
-        };
+        let [device, inode, size, mtime, ctime] = Entry::words(bytes, [0, 1, 2, 3, 4]);
+        let identity = FileIdentity { device, inode, size, mtime: mtime.cast_signed(), ctime: ctime.cast_signed() };
         let mut digest = [0; 32];
         digest.copy_from_slice(&bytes[40..]);
         Entry { identity, digest: digest.into() }
     }
+
+    fn words<const N: usize>(bytes: &[u8; ENTRY_SIZE], at: [usize; N]) -> [u64; N] {
+        let (words, _) = bytes.as_chunks::<8>();
+        at.map(|index| u64::from_le_bytes(words[index]))
+    }
 }
 
-fn serialize(entries: &[&Entry]) -> Vec<u8> {
+fn serialize(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(MAGIC.len() + entries.len() * ENTRY_SIZE + 32);
     bytes.extend(MAGIC);
     entries.iter().for_each(|entry| entry.write(&mut bytes));
     let digest = Digest::of_bytes(&bytes);
     bytes.extend(digest.as_bytes());
     bytes
-}
-
-fn parse(bytes: &[u8]) -> Option<Vec<Entry>> {
-    let (content, digest) = bytes.split_last_chunk::<32>()?;
-    if Digest::of_bytes(content) != Digest::from(*digest) {
-        return None;
-    }
-    let (entries, rest) = content.strip_prefix(MAGIC)?.as_chunks::<ENTRY_SIZE>();
-    rest.is_empty().then(|| entries.iter().map(Entry::read).collect())
 }
 
 #[cfg(test)]
@@ -166,11 +198,11 @@ mod tests {
     fn a_memo_remembers_across_runs_and_notices_every_change() {
         let folder = tempfile::tempdir().unwrap();
         let file = old_file(folder.path(), "one");
-        let memo = Memo::open(folder.path().join("index"));
+        let memo = Memo::open(folder.path().join("index"), MemoAhead::default());
         let (one, _) = memo.digest(&file).unwrap();
         memo.save().unwrap();
 
-        let memo = Memo::open(folder.path().join("index"));
+        let memo = Memo::open(folder.path().join("index"), MemoAhead::default());
         assert_eq!(memo.lookup(&FileIdentity::of(&file).unwrap()), Some(one));
 
         fs::write(&file, "two").unwrap();
@@ -184,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "one").unwrap();
-        let memo = Memo::open(folder.path().join("index"));
+        let memo = Memo::open(folder.path().join("index"), MemoAhead::default());
         memo.digest(&file).unwrap();
         assert_eq!(memo.lookup(&FileIdentity::of(&file).unwrap()), None);
     }
@@ -194,15 +226,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = old_file(folder.path(), "one");
         let index = folder.path().join("index");
-        let memo = Memo::open(index.clone());
+        let memo = Memo::open(index.clone(), MemoAhead::default());
         memo.digest(&file).unwrap();
         memo.save().unwrap();
         let intact = fs::read(&index).unwrap();
         for position in 0..intact.len() {
             let mut bytes = intact.clone();
             bytes[position] ^= 1;
-            assert_eq!(parse(&bytes), None);
-            assert_eq!(parse(&intact[..position]), None);
+            assert!(Table::parse(bytes.clone()).is_none());
+            assert!(Table::parse(intact[..position].to_vec()).is_none());
         }
     }
 }

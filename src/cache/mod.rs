@@ -6,6 +6,7 @@
 //! whole truths.
 
 mod action;
+mod ahead;
 mod checkpoints;
 mod error;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use action::{ActionRecord, Check, Effort, Provenance, StoredFile, Verdict};
+pub use ahead::ReadAhead;
 pub use checkpoints::CheckpointRecord;
 pub use error::CacheError;
 pub use gc::{Amount, Category, GcOutcome, GcPolicy, KeptStates, Uses};
@@ -45,6 +47,7 @@ pub struct Cache {
     root: PathBuf,
     store: ObjectStore,
     memo: Memo,
+    ahead: ReadAhead,
 }
 
 /// The name of the state folder.
@@ -53,6 +56,11 @@ pub const STATE_FOLDER: &str = ".packtrain";
 impl Cache {
     /// Opens the state folder, which is made where it does not exist.
     pub fn open(root: &Path) -> Result<Cache, CacheError> {
+        Cache::open_with(root, ReadAhead::default())
+    }
+
+    /// The same, with what is being read of it.
+    pub fn open_with(root: &Path, ahead: ReadAhead) -> Result<Cache, CacheError> {
         for folder in ["objects", "actions", "checkpoints", "heads", "runs", "work"] {
             let path = root.join(folder);
             if !path.is_dir() {
@@ -60,7 +68,8 @@ impl Cache {
             }
         }
         let store = ObjectStore::new(root.join("objects"));
-        Ok(Cache { root: root.to_owned(), store, memo: Memo::open(root.join("index")) })
+        let memo = Memo::open(Cache::memo_of(root), ahead.memo.clone());
+        Ok(Cache { root: root.to_owned(), store, memo, ahead })
     }
 
     /// The files by content.
@@ -76,6 +85,14 @@ impl Cache {
     /// Where run records are kept.
     pub fn runs(&self) -> PathBuf {
         Cache::runs_of(&self.root)
+    }
+
+    fn memo_of(root: &Path) -> PathBuf {
+        root.join("index")
+    }
+
+    fn heads_of(root: &Path) -> PathBuf {
+        root.join("heads")
     }
 
     /// Where run records are kept in a state folder that need not exist.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cache::{Cache, Project};
+use crate::cache::{Cache, Project, ReadAhead};
 use crate::cli::error::CommandError;
 use crate::cli::{Global, completions, profile, remote};
 use crate::key::StageId;
@@ -49,6 +49,8 @@ pub(super) struct Loaded {
     pub(super) profile: Option<Profile>,
     /// Where the profile was looked for, absolute; none if none is chosen.
     pub(super) profile_files: Vec<PathBuf>,
+    /// Of the project's cache, what is read while the manifest is.
+    ahead: ReadAhead,
 }
 
 /// The cache of the project that the current folder belongs to; an error if there is none.
@@ -97,12 +99,13 @@ impl ManifestArgs {
         let folder = file.parent().unwrap_or(Path::new("/"));
         let profile = profile::chosen(global, folder, &current)?;
         let profile_files = profile.iter().flat_map(|_| profile::files(folder, &current)).map(|file| current.join(file)).collect();
+        let project = Project::of(folder, profile::state_dir(global, profile.as_ref()));
+        let ahead = ReadAhead::begin(project.state.clone());
         let family = match &profile {
             Some(profile) => profile.load(&self.manifest, &self.param)?,
             None => manifest::load(&self.manifest, &self.param, &current)?,
         };
-        let project = Project::of(folder, profile::state_dir(global, profile.as_ref()));
-        Ok(Loaded { family: family.select(&self.variant)?, project, profile, profile_files })
+        Ok(Loaded { family: family.select(&self.variant)?, project, profile, profile_files, ahead })
     }
 
     /// As [`Self::unchecked`]; an error for stages that cannot do together, as far as that needs no look at images.
@@ -130,7 +133,7 @@ impl SelectionArgs {
 impl Loaded {
     /// Opens the project's cache.
     pub(super) fn cache(&self) -> Result<Cache, CommandError> {
-        Ok(Cache::open(&self.project.state)?)
+        Ok(Cache::open_with(&self.project.state, self.ahead.clone())?)
     }
 
     /// The remote cache, if one is set.

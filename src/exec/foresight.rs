@@ -31,7 +31,7 @@ pub(super) struct Foreseen {
 /// Looks for the expected results. What is not found or not sound is looked at again when its turn comes, which then says why.
 pub(super) fn foresee(expected: Vec<Option<Expected<'_>>>, cache: &Cache) -> Vec<Option<Foreseen>> {
     let look = |expected: Expected<'_>| {
-        let record = Box::new(cache.action(&expected.key).ok()??);
+        let record = Box::new(cache.expected_action(&expected.key).ok()??);
         if !cache.is_sound(&record) {
             return None;
         }

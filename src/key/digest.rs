@@ -1,8 +1,10 @@
 //! The one hash of the project: BLAKE3, 32 bytes, written as lower-case hexadecimal.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
+use std::hash::{BuildHasherDefault, Hash};
 use std::io::{self, Read};
 use std::mem;
 use std::path::Path;
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// The BLAKE3 digest of some content.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "String", try_from = "String")]
 #[schemars(with = "String", extend("pattern" = "^[0-9a-f]{64}$"))]
 pub struct Digest([u8; 32]);
@@ -22,6 +24,13 @@ pub struct Digest([u8; 32]);
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("`{0}` is not a digest of 64 hexadecimal digits")]
 pub struct ParseDigestError(String);
+
+/// Some digests. They are spread evenly, so that a part of each serves as its hash.
+pub type DigestSet = HashSet<Digest, BuildHasherDefault<FirstBytes>>;
+
+/// See [`DigestSet`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FirstBytes(u64);
 
 /// Hashes a sequence of fields; each is preceded by its length, so that no two sequences run together.
 #[derive(Debug, Clone)]
@@ -36,6 +45,20 @@ pub struct ContentHasher(blake3::Hasher);
 const LARGE_FILE: u64 = 2 * 1024 * 1024;
 
 const BLOCK_SIZE: usize = 2 * 1024 * 1024;
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
+/// The value of every digit, upper-case ones too; of any other byte a number above 15.
+const VALUES: [u8; 256] = {
+    let mut values = [0xff; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[DIGITS[value] as usize] = value as u8;
+        values[DIGITS[value].to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    values
+};
 
 const READ_SIZE: usize = 64 * 1024;
 
@@ -100,12 +123,34 @@ impl Digest {
 
     /// Adds the 64 digits to a text.
     pub fn push_to(&self, text: &mut String) {
-        text.push_str(&blake3::Hash::from_bytes(self.0).to_hex());
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        text.push_str(&String::from_utf8_lossy(&digits));
     }
 
     /// The first twelve digits, for people.
     pub fn short(&self) -> String {
         self.to_string()[..12].to_owned()
+    }
+}
+
+impl Hash for Digest {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        state.write(&self.0);
+    }
+}
+
+impl std::hash::Hasher for FirstBytes {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 = u64::from_le_bytes(*first);
+        }
     }
 }
 
@@ -176,7 +221,17 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Digest, ParseDigestError> {
-        blake3::Hash::from_hex(text).map(|hash| Digest(*hash.as_bytes())).map_err(|_| ParseDigestError(text.to_owned()))
+        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+        let mut bytes = [0; 32];
+        // No digit has a value with the upper bits, so that one bad digit shows in all of them together.
+        let mut seen = 0;
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            let (high, low) = (VALUES[usize::from(*high)], VALUES[usize::from(*low)]);
+            seen |= high | low;
+            *byte = high << 4 | (low & 15);
+        }
+        let is_digest = pairs.len() == bytes.len() && rest.is_empty() && seen < 16;
+        if is_digest { Ok(Digest(bytes)) } else { Err(ParseDigestError(text.to_owned())) }
     }
 }
 
@@ -191,5 +246,29 @@ impl TryFrom<String> for Digest {
 
     fn try_from(text: String) -> Result<Digest, ParseDigestError> {
         text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_blake3_and_nothing_else_is_a_digest() {
+        for number in 0..100_u32 {
+            let bytes = number.to_le_bytes();
+            let digest = Digest::of_bytes(&bytes);
+            let digits = blake3::hash(&bytes).to_hex().to_string();
+            assert_eq!(digest.to_string(), digits);
+            assert_eq!(digits.parse(), Ok(digest));
+            assert_eq!(digits.to_ascii_uppercase().parse(), Ok(digest));
+            let mut text = String::new();
+            digest.push_to(&mut text);
+            assert_eq!(text, digits);
+        }
+        let digits = "0".repeat(64);
+        let bad = [&digits[1..], &format!("{digits}0"), &format!("{}g", &digits[1..]), &format!("g{}", &digits[1..]), ""];
+        assert!(bad.iter().all(|text| text.parse::<Digest>().is_err()));
+        assert!((0..64).all(|place| format!("{}-{}", &digits[..place], &digits[place + 1..]).parse::<Digest>().is_err()));
     }
 }

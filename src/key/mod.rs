@@ -10,7 +10,7 @@ mod trajectory;
 mod tree;
 
 pub use change::{Change, Place};
-pub use digest::{ContentHasher, Digest, Hasher, ParseDigestError};
+pub use digest::{ContentHasher, Digest, DigestSet, Hasher, ParseDigestError};
 pub use fingerprint::{ActionKey, Fingerprint};
 pub use id::{StageId, StageIdError, StagePath, VariantName};
 pub use trajectory::TrajectoryKey;

@@ -2,6 +2,7 @@
 //!
 //! Knows stages only by their declared inputs and outputs.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,11 +18,12 @@ use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDec
 
 /// Follows every input of every stage; the result is complete if no problem was added.
 pub(super) fn resolve(document: &Document, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
+    let by_id = by_id(document);
     let mut stages = Vec::new();
     for stage in &document.stages {
         let Some(spec) = &stage.spec else { continue };
         problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, problem)));
-        let mut resolver = Resolver { document, stage, sources, problems };
+        let mut resolver = Resolver { document, by_id: &by_id, stage, sources, problems };
         let inputs = spec.inputs().iter().filter_map(|input| resolver.input(input)).collect();
         stages.push(PipelineStage {
             id: stage.id.clone(),
@@ -32,12 +34,20 @@ pub(super) fn resolve(document: &Document, sources: &Arc<Sources>, problems: &mu
             inputs,
         });
     }
-    problems.extend(cycles(document));
+    problems.extend(cycles(document, &by_id));
     stages
+}
+
+/// Of stages with the same name, which is an error elsewhere, the first.
+type StagesById<'a> = BTreeMap<&'a StageId, &'a StageNode>;
+
+fn by_id(document: &Document) -> StagesById<'_> {
+    document.stages.iter().rev().map(|stage| (&stage.id, stage)).collect()
 }
 
 struct Resolver<'a> {
     document: &'a Document,
+    by_id: &'a StagesById<'a>,
     stage: &'a StageNode,
     sources: &'a Sources,
     problems: &'a mut Vec<Diagnostic>,
@@ -57,7 +67,7 @@ impl Resolver<'_> {
     }
 
     fn output(&mut self, input: &InputUse<'_>, node: &Node, id: &StageId, name: Option<&str>) -> Option<PipelineInputSource> {
-        let Some(stage) = self.document.stages.iter().find(|stage| stage.id == *id) else {
+        let Some(stage) = self.by_id.get(id) else {
             let ids = self.document.stages.iter().map(|stage| stage.id.as_str());
             let help = suggestion(id.as_str(), ids, "the stages are");
             self.problems.push(Diagnostic::of(node, format!("there is no stage `{id}`")).help(help));
@@ -177,8 +187,8 @@ fn wrong_thing(node: &Node, written: &Path, is: &str, expected: &str) -> Diagnos
 }
 
 /// Circles of references, each reported once, at the reference that closes it.
-fn cycles(document: &Document) -> Vec<Diagnostic> {
-    let mut search = CycleSearch { document, finished: Vec::new(), open: Vec::new(), problems: Vec::new() };
+fn cycles(document: &Document, by_id: &StagesById<'_>) -> Vec<Diagnostic> {
+    let mut search = CycleSearch { by_id, finished: BTreeSet::new(), open: Vec::new(), problems: Vec::new() };
     for stage in &document.stages {
         search.visit(stage);
     }
@@ -187,28 +197,27 @@ fn cycles(document: &Document) -> Vec<Diagnostic> {
 
 /// A depth-first walk along references.
 struct CycleSearch<'a> {
-    document: &'a Document,
-    finished: Vec<&'a StageId>,
+    by_id: &'a StagesById<'a>,
+    finished: BTreeSet<&'a StageId>,
     open: Vec<&'a StageId>,
     problems: Vec<Diagnostic>,
 }
 
 impl<'a> CycleSearch<'a> {
     fn visit(&mut self, stage: &'a StageNode) {
-        if self.finished.contains(&&stage.id) {
+        if self.finished.contains(&stage.id) {
             return;
         }
         self.open.push(&stage.id);
         for (name, target) in stage.spec.iter().flat_map(used_stages) {
-            let found = self.document.stages.iter().find(|other| other.id == *target && other.id != stage.id);
-            let Some(next) = found else { continue };
+            let Some(next) = self.by_id.get(target).filter(|other| other.id != stage.id) else { continue };
             match self.open.iter().position(|open| **open == next.id) {
                 Some(start) => self.problems.push(self.cycle(start, stage.node.at(&name), &next.id)),
                 None => self.visit(next),
             }
         }
         self.open.pop();
-        self.finished.push(&stage.id);
+        self.finished.insert(&stage.id);
     }
 
     fn cycle(&self, start: usize, closing: &Node, first: &StageId) -> Diagnostic {

@@ -54,7 +54,8 @@ pub fn decide(
 /// A change of a folder or an archive, told by its files where both listings are known.
 fn by_file(change: Change, inputs: &GatheredInputs, cache: &Cache) -> Change {
     let Change::Input { name, old: Some(old), new: Some(_) } = &change else { return change };
-    let (Some(new), Some(old)) = (inputs.listings.get(name), read_listing(old, cache)) else { return change };
+    let Some(new) = inputs.listings.get(name) else { return change };
+    let Some(old) = read_listing(old, cache) else { return change };
     let (name, diff) = (name.clone(), new.diff_from(&old));
     if inputs.has_only_images(&name) { Change::Images { name, diff } } else { Change::Files { name, diff } }
 }

@@ -1,6 +1,6 @@
 //! The stages of a pipeline in an order in which each comes after those that it needs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use petgraph::algo::toposort;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -25,10 +25,11 @@ impl<'a> Plan<'a> {
         // toposort takes nodes without an order among them last to first.
         let nodes: Vec<NodeIndex> = (0..pipeline.stages.len()).rev().map(|index| graph.add_node(index)).collect();
         let node = |index: usize| nodes[nodes.len() - 1 - index];
+        let by_id: BTreeMap<_, _> = pipeline.stages.iter().enumerate().map(|(index, stage)| (&stage.id, index)).collect();
         for (index, stage) in pipeline.stages.iter().enumerate() {
             for needed in upstream(stage) {
-                if let Some(needed) = pipeline.stages.iter().position(|stage| stage.id == *needed) {
-                    graph.update_edge(node(needed), node(index), ());
+                if let Some(needed) = by_id.get(needed) {
+                    graph.update_edge(node(*needed), node(index), ());
                 }
             }
         }

@@ -7,11 +7,11 @@
 //! What a network gives has other last bits on another processor. Which one a stage gets is known for certain only when its worker
 //! runs, so that rows are looked for among the results of every arithmetic on its own, and the worker takes those of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::cache::{ActionRecord, Cache, CacheError, ObjectState, StoredFile};
 use crate::event::RowCounts;
-use crate::key::{Change, Digest, Fingerprint};
+use crate::key::{Change, DigestSet, Fingerprint};
 use crate::manifest::PipelineStage;
 use crate::plan::{Experience, RowImages};
 use crate::stage::{EarlierRows, RowSources};
@@ -32,7 +32,7 @@ struct Search<'a> {
     cache: &'a Cache,
     arithmetic: Option<&'a str>,
     /// The images that no result was found to hold so far.
-    missing: BTreeSet<Digest>,
+    missing: DigestSet,
     earlier: Vec<EarlierRows>,
 }
 
@@ -49,7 +49,7 @@ impl ReusableRows {
         let mut candidates: Vec<&ActionRecord> = experience.records()?.iter().filter(makes_same).collect();
         // Whichever is asked first, the rows are the same; the newest likely has most of them.
         candidates.sort_by(|a, b| b.provenance.finished.cmp(&a.provenance.finished));
-        let all: BTreeSet<Digest> = images.all().collect();
+        let all: DigestSet = images.all().collect();
         let mut searches: BTreeMap<Option<&str>, Search<'_>> = BTreeMap::new();
         let mut records = Vec::new();
         for record in &candidates {
@@ -74,7 +74,8 @@ impl Search<'_> {
         let before = self.missing.len();
         for (output, sources) in &record.row_sources {
             let Some(StoredFile { digest, .. }) = record.outputs.get(output) else { continue };
-            let Some(RowSources(sources)) = self.cache.store().read(sources).and_then(|text| RowSources::parse(&text)) else { continue };
+            let text = self.cache.store().read(sources).filter(|text| RowSources::may_name(text, &self.missing));
+            let Some(RowSources(sources)) = text.and_then(|text| RowSources::parse(&text)) else { continue };
             let useful = sources.iter().any(|image| self.missing.contains(image));
             if !useful || self.cache.store().state(digest, self.cache.memo())? != ObjectState::Sound {
                 continue;

@@ -26,8 +26,8 @@ impl<W: Write> Lines<W> {
     }
 
     fn say(&mut self, line: &str) {
-        // A reader that has gone away is no reason to stop a run.
-        drop(writeln!(self.out, "{line}"));
+        // One write a line, so that those of several processes do not run together. A reader that has gone away is no reason to stop a run.
+        drop(self.out.write_all(format!("{line}\n").as_bytes()));
     }
 
     /// Now and then.

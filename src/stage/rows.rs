@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::ImagesFile;
-use crate::key::{Digest, Hasher};
+use crate::key::{Digest, DigestSet, Hasher};
 use crate::stage::StageError;
 
 /// Rows that a stage would make again, byte for byte, in an earlier output of its kind.
@@ -31,6 +31,12 @@ pub struct EarlierRows {
 #[serde(transparent)]
 pub struct RowSources(pub Vec<Digest>);
 
+/// A line of the text: 64 digits and its end.
+const LINE: usize = 65;
+
+/// So many digests are looked for one by one.
+const FEW: usize = 16;
+
 impl RowSources {
     /// Hashes the size and the pixels of every packed image.
     pub fn of_packed(images: &ImagesFile) -> RowSources {
@@ -44,7 +50,21 @@ impl RowSources {
 
     /// The text.
     pub fn to_text(&self) -> String {
-        self.0.iter().map(|digest| format!("{digest}\n")).collect()
+        let mut text = String::with_capacity(self.0.len() * LINE);
+        for digest in &self.0 {
+            digest.push_to(&mut text);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Whether one of some digests stands in a text. If they are many, it is taken for granted: to read the text is faster then.
+    pub fn may_name(text: &[u8], wanted: &DigestSet) -> bool {
+        if wanted.len() > FEW {
+            return true;
+        }
+        let wanted: Vec<String> = wanted.iter().map(Digest::to_string).collect();
+        text.chunks_exact(LINE).any(|line| wanted.iter().any(|digest| line.starts_with(digest.as_bytes())))
     }
 
     /// Writes the text to a file.
@@ -90,5 +110,14 @@ mod tests {
         let sources = RowSources(["1", "2", "1"].map(|image| Digest::of_bytes(image.as_bytes())).to_vec());
         assert_eq!(RowSources::parse(sources.to_text().as_bytes()), Some(sources));
         assert_eq!(RowSources::parse(b"no digest\n"), None);
+    }
+
+    #[test]
+    fn a_text_names_what_it_holds() {
+        let digest = |number: usize| Digest::of_bytes(&number.to_le_bytes());
+        let text = RowSources((0..50).map(digest).collect()).to_text().into_bytes();
+        let names = |numbers: &[usize]| RowSources::may_name(&text, &numbers.iter().copied().map(digest).collect());
+        assert_eq!([names(&[49]), names(&[50]), names(&[50, 0]), names(&[])], [true, false, true, false]);
+        assert!(names(&(50..70).collect::<Vec<_>>()), "many are not looked for");
     }
 }

@@ -4,7 +4,7 @@ mod watch;
 
 use std::collections::BTreeSet;
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -85,7 +85,10 @@ pub(super) fn run(args: &RunArgs, global: &Global) -> Result<ExitCode, CommandEr
     args.labels.write(&mut executed.record, &prepared.cache)?;
     let Executed { record, .. } = executed;
     if !args.json {
-        write_summary(&record, &mut io::stdout().lock())?;
+        let mut out = BufWriter::new(io::stdout().lock());
+        write_summary(&record, &mut out)?;
+        out.flush()?;
+        drop(out);
         write_way_on(&record, &mut io::stderr().lock())?;
     }
     Ok(match record.outcome {

@@ -1,6 +1,6 @@
 //! The files of a folder, by name; whoever wants more looks at each on the way.
 
-use std::ffi::{CStr, CString, OsStr};
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io;
 use std::mem::MaybeUninit;
@@ -70,7 +70,9 @@ pub fn look_at_files<T: Send>(
 ) -> Result<Vec<(String, T)>, StageError> {
     let walk = Walk { root, files, look };
     let folder = open_folder(CWD, root).map_err(walk.failed(Path::new("")))?;
-    let mut found = walk.folder(&folder, Path::new(""), &[])?;
+    let blocks = walk.folder(&folder, Path::new(""), &[])?;
+    let mut found = Vec::with_capacity(blocks.iter().map(Vec::len).sum());
+    blocks.into_iter().for_each(|block| found.extend(block));
     // Folder after folder is in order already but for names such as `a-b` beside `a/c`.
     found.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(found)
@@ -87,6 +89,16 @@ struct Walk<'a, F> {
     look: F,
 }
 
+/// Files in order, each with what was found.
+type Block<T> = Vec<(String, T)>;
+
+/// Names in a folder, each with the zero that C wants at its end.
+#[derive(Default)]
+struct Names {
+    bytes: Vec<u8>,
+    starts: Vec<usize>,
+}
+
 /// The place of a folder on the file systems, to notice links that lead back.
 type FolderPlace = (u64, u64);
 
@@ -97,7 +109,7 @@ const LISTING_BUFFER: usize = 32 * 1024;
 
 impl<T: Send, F: Fn(&FoundFile<'_>) -> io::Result<T> + Sync> Walk<'_, F> {
     /// `inside` is the folder's path from the root, `above` are the places of those that it lies in.
-    fn folder(&self, folder: &OwnedFd, inside: &Path, above: &[FolderPlace]) -> Result<Vec<(String, T)>, StageError> {
+    fn folder(&self, folder: &OwnedFd, inside: &Path, above: &[FolderPlace]) -> Result<Vec<Block<T>>, StageError> {
         let stat = fstat(folder).map_err(|error| self.failed(inside)(error.into()))?;
         let place = (stat.st_dev, stat.st_ino);
         if above.contains(&place) {
@@ -105,20 +117,24 @@ impl<T: Send, F: Fn(&FoundFile<'_>) -> io::Result<T> + Sync> Walk<'_, F> {
         }
         let above = [above, &[place]].concat();
         let (files, folders) = self.entries(folder, inside)?;
-        let files = files.par_iter().with_min_len(FILES_AT_ONCE).filter_map(|name| self.file(folder, inside, name).transpose());
-        let folders = folders.par_iter().map(|name| {
+        let blocks = files.starts.par_chunks(FILES_AT_ONCE).map(|starts| {
+            let found = starts.iter().filter_map(|start| self.file(folder, inside, files.at(*start)).transpose());
+            found.collect::<Result<Block<T>, _>>()
+        });
+        let folders = folders.starts.par_iter().map(|start| {
+            let name = folders.at(*start);
             let inside = inside.join(OsStr::from_bytes(name.to_bytes()));
-            let folder = open_folder(folder, name.as_c_str()).map_err(self.failed(&inside))?;
+            let folder = open_folder(folder, name).map_err(self.failed(&inside))?;
             self.folder(&folder, &inside, &above)
         });
-        let mut found: Vec<_> = files.collect::<Result<_, _>>()?;
-        folders.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|inner| found.extend(inner));
-        Ok(found)
+        let mut blocks: Vec<_> = blocks.collect::<Result<_, _>>()?;
+        folders.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|inner| blocks.extend(inner));
+        Ok(blocks)
     }
 
     /// The names of the files and of the folders in a folder, each sorted, hidden ones left out.
-    fn entries(&self, folder: &OwnedFd, inside: &Path) -> Result<(Vec<CString>, Vec<CString>), StageError> {
-        let (mut files, mut folders) = (Vec::new(), Vec::new());
+    fn entries(&self, folder: &OwnedFd, inside: &Path) -> Result<(Names, Names), StageError> {
+        let (mut files, mut folders) = (Names::default(), Names::default());
         let mut buffer = vec![MaybeUninit::uninit(); LISTING_BUFFER];
         let mut entries = RawDir::new(folder, &mut buffer);
         while let Some(entry) = entries.next() {
@@ -136,25 +152,26 @@ impl<T: Send, F: Fn(&FoundFile<'_>) -> io::Result<T> + Sync> Walk<'_, F> {
                 kind => kind,
             };
             match kind {
-                FileType::RegularFile => files.push(name.to_owned()),
-                FileType::Directory => folders.push(name.to_owned()),
+                FileType::RegularFile => files.push(name),
+                FileType::Directory => folders.push(name),
                 _ => {}
             }
         }
-        files.sort_unstable();
-        folders.sort_unstable();
+        files.sort();
+        folders.sort();
         Ok((files, folders))
     }
 
     fn file(&self, folder: &OwnedFd, inside: &Path, name: &CStr) -> Result<Option<(String, T)>, StageError> {
-        let path = inside.join(OsStr::from_bytes(name.to_bytes()));
-        if !self.files.count(&path) {
+        let path = || inside.join(OsStr::from_bytes(name.to_bytes()));
+        if !self.files.count(inside, OsStr::from_bytes(name.to_bytes())) {
             return Ok(None);
         }
-        let found = (self.look)(&FoundFile { folder, name }).map_err(self.failed(&path))?;
-        match path.into_os_string().into_string() {
-            Ok(path) => Ok(Some((path, found))),
-            Err(path) => Err(StageError::Input { path: self.root.join(path), reason: "its name is not UTF-8; rename it".to_owned() }),
+        let found = (self.look)(&FoundFile { folder, name }).map_err(|error| self.failed(&path())(error))?;
+        match (inside.to_str(), name.to_str()) {
+            (Some(""), Ok(name)) => Ok(Some((name.to_owned(), found))),
+            (Some(inside), Ok(name)) => Ok(Some(([inside, "/", name].concat(), found))),
+            _ => Err(StageError::Input { path: self.root.join(path()), reason: "its name is not UTF-8; rename it".to_owned() }),
         }
     }
 
@@ -164,12 +181,32 @@ impl<T: Send, F: Fn(&FoundFile<'_>) -> io::Result<T> + Sync> Walk<'_, F> {
     }
 }
 
+impl Names {
+    fn push(&mut self, name: &CStr) {
+        self.starts.push(self.bytes.len());
+        self.bytes.extend(name.to_bytes_with_nul());
+    }
+
+    fn sort(&mut self) {
+        let Names { bytes, starts } = self;
+        starts.sort_unstable_by_key(|start| name_at(bytes, *start));
+    }
+
+    fn at(&self, start: usize) -> &CStr {
+        name_at(&self.bytes, start)
+    }
+}
+
+fn name_at(bytes: &[u8], start: usize) -> &CStr {
+    CStr::from_bytes_until_nul(&bytes[start..]).unwrap_or_default()
+}
+
 impl FolderFiles {
-    fn count(self, path: &Path) -> bool {
+    fn count(self, inside: &Path, name: &OsStr) -> bool {
         match self {
-            FolderFiles::Images => is_image_name(path),
-            FolderFiles::All => path.components().all(|part| part.as_os_str() != "__pycache__"),
-            FolderFiles::Others => !is_image_name(path),
+            FolderFiles::Images => is_image_name(Path::new(name)),
+            FolderFiles::All => name != "__pycache__" && inside.components().all(|part| part.as_os_str() != "__pycache__"),
+            FolderFiles::Others => !is_image_name(Path::new(name)),
         }
     }
 }

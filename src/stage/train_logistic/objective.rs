@@ -4,6 +4,7 @@
 //! weights, that of the second class, as there; more have one each. Sums are in f64, over parts of the rows that do not
 //! depend on the number of threads, so neither does the result.
 
+use multiversion::multiversion;
 use ndarray::linalg::general_mat_mul;
 use ndarray::{Array1, Array2, ArrayViewMut1, Axis, s};
 use rayon::prelude::*;
@@ -116,7 +117,7 @@ impl Objective<'_> {
             let (row_loss, residual) = logistic_loss(dot(x, weight) + bias, self.samples.classes[row]);
             loss += row_loss;
             bias_gradient += residual;
-            gradient.iter_mut().zip(x).for_each(|(gradient, x)| *gradient += residual * f64::from(*x));
+            add_scaled(&mut gradient, residual, x);
         }
         Sums { loss, weight: Array1::from(gradient).insert_axis(Axis(0)), bias: Array1::from_elem(1, bias_gradient) }
     }
@@ -170,7 +171,9 @@ fn softmax_loss(logits: &mut ArrayViewMut1<'_, f64>, class: usize) -> f64 {
     sum.ln() - logit
 }
 
-/// Eight sums side by side, which the compiler turns into vector instructions.
+/// Eight sums side by side, which the compiler turns into vector instructions. Those that multiply and add in one are not used: every
+/// processor is to give the same bits.
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
 fn dot(x: &[f32], weight: &[f64]) -> f64 {
     const LANES: usize = 8;
     let (x_chunks, weight_chunks) = (x.chunks_exact(LANES), weight.chunks_exact(LANES));
@@ -183,6 +186,11 @@ fn dot(x: &[f32], weight: &[f64]) -> f64 {
         }
     }
     lanes.iter().sum::<f64>() + rest
+}
+
+#[multiversion(targets("x86_64+avx512f", "x86_64+avx2"))]
+fn add_scaled(sum: &mut [f64], factor: f64, x: &[f32]) {
+    sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor * f64::from(*x));
 }
 
 #[cfg(test)]

@@ -12,4 +12,4 @@ device=${DEVICE:-cuda}
 . "$bundle/on-card.sh"
 
 prepare
-exec "$bundle/table" --device "$device" --peers-python "$(command -v "${PYTHON:-python3}")" --rows "${1:-train,crops,features}"
+exec "$bundle/table" --rounds 3 --device "$device" --peers-python "$(command -v "${PYTHON:-python3}")" --rows "${1:-train,crops,features}"

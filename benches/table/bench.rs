@@ -24,6 +24,9 @@ pub struct BenchArgs {
     /// JPEGs to pack, in place of drawn ones
     #[arg(long, value_name = "FOLDER")]
     photographs: Option<PathBuf>,
+    /// Rounds of a row at least
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(1..=25))]
+    rounds: u8,
     /// Only name the rows
     #[arg(long)]
     pub list: bool,
@@ -52,6 +55,8 @@ pub enum Device {
 pub struct Bench {
     folder: PathBuf,
     pub device: Device,
+    /// Of a row, at least.
+    pub rounds: usize,
     pub peers: Peers,
     /// Those of the user, to be packed in place of drawn ones.
     pub photographs: Option<PathBuf>,
@@ -84,7 +89,8 @@ impl Bench {
         };
         let scripts = BUNDLE.clone().unwrap_or_else(|| project().join("benches").join("peers"));
         let (device, photographs) = (args.device, args.photographs.clone());
-        Ok(Bench { folder, device, peers: Peers { environment, scripts }, photographs })
+        let rounds = args.rounds.into();
+        Ok(Bench { folder, device, rounds, peers: Peers { environment, scripts }, photographs })
     }
 
     /// A place under `target/bench/`.

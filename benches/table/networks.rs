@@ -1,7 +1,7 @@
 //! Networks: training, ten crops, features, and the start of a training, beside PyTorch, on the CPU or on a card.
 //!
 //! Ours is what `packtrain run` does, with images read from their file: a whole epoch, or what lies between the first and the last
-//! progress of an activity. PyTorch's is the bare network with its images in memory.
+//! but one progress of an activity. PyTorch's is the bare network with its images in memory.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -267,15 +267,16 @@ impl Run {
         rate.ok_or_else(|| BenchError::Unexpected("no epoch was told".to_owned()))
     }
 
-    /// Images a second between the first and the last progress of an activity.
+    /// Images a second between the first progress of an activity and the last one before its end: what is told comes a batch late, but
+    /// for the end.
     fn rate(mut self, activity: &str) -> Result<f64, BenchError> {
-        let (mut first, mut last) = (None, None);
+        let mut told = Vec::new();
         while let Some(progress) = self.progress(activity)? {
-            first = first.or(Some(progress));
-            last = Some(progress);
+            told.push(progress);
         }
         self.end()?;
-        match (first, last) {
+        told.pop();
+        match (told.first(), told.last()) {
             (Some((began, before)), Some((ended, after))) if after > before => Ok((after - before) as f64 / (ended - began)),
             _ => Err(BenchError::Unexpected(format!("too little was told of {activity}"))),
         }

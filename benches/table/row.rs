@@ -87,9 +87,9 @@ pub struct Outcome {
     aim: Aim,
 }
 
-/// How long a row may take, and how many rounds it is to have.
+/// How long a row may take, and how many rounds it is to have at most.
 const SECONDS: f64 = 20.0;
-const ROUNDS: (usize, usize) = (5, 25);
+const ROUNDS: usize = 25;
 
 /// From so many cores on, others disturb.
 const DISTURBING: f64 = 0.25;
@@ -117,7 +117,7 @@ impl Row {
         let started = Instant::now();
         round(&mut sides, 0)?;
         let each = started.elapsed().as_secs_f64();
-        let wanted = ((SECONDS / each) as usize).clamp(ROUNDS.0, ROUNDS.1);
+        let wanted = ((SECONDS / each) as usize).clamp(bench.rounds, ROUNDS);
         let mut rounds = Vec::new();
         for number in 0..2 * wanted {
             rounds.push(round(&mut sides, number)?);

@@ -94,13 +94,18 @@ impl ManifestArgs {
 
     /// Reads the manifest, with the profile if one is chosen, and finds its project.
     pub(super) fn unchecked(&self, global: &Global) -> Result<Loaded, CommandError> {
+        self.read(global, |_| ReadAhead::default())
+    }
+
+    /// As [`Self::unchecked`], while `begin_ahead` has what will be needed of the project's cache read.
+    fn read(&self, global: &Global, begin_ahead: impl FnOnce(&Project) -> ReadAhead) -> Result<Loaded, CommandError> {
         let current = current_folder()?;
         let file = manifest::absolute(&self.manifest, &current);
         let folder = file.parent().unwrap_or(Path::new("/"));
         let profile = profile::chosen(global, folder, &current)?;
         let profile_files = profile.iter().flat_map(|_| profile::files(folder, &current)).map(|file| current.join(file)).collect();
         let project = Project::of(folder, profile::state_dir(global, profile.as_ref()));
-        let ahead = ReadAhead::begin(project.state.clone());
+        let ahead = begin_ahead(&project);
         let family = match &profile {
             Some(profile) => profile.load(&self.manifest, &self.param)?,
             None => manifest::load(&self.manifest, &self.param, &current)?,
@@ -110,7 +115,7 @@ impl ManifestArgs {
 
     /// As [`Self::unchecked`]; an error for stages that cannot do together, as far as that needs no look at images.
     pub(super) fn load(&self, global: &Global) -> Result<Loaded, CommandError> {
-        let loaded = self.unchecked(global)?;
+        let loaded = self.read(global, |project| ReadAhead::begin(project.state.clone()))?;
         let conflicts = preflight::conflicts(&loaded.family);
         if conflicts.is_empty() { Ok(loaded) } else { Err(loaded.family.locate(&conflicts).into()) }
     }

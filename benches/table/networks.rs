@@ -191,7 +191,7 @@ struct Project {
 }
 
 impl Project {
-    /// Stages that are made of manifest references to files of noise; runs all of them once.
+    /// Of stages that take files of noise, by the references to them in a manifest; runs all of them once.
     fn open(bench: &Bench, name: &str, noise: &[Noise], stages: impl Fn(&[String]) -> String) -> Result<Project, BenchError> {
         let folder = bench.path(&format!("networks-{name}"));
         // Its own root, whatever lies above it.

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 use tch::{Device, Kind, Tensor};
 
 use crate::device::bring;
+use crate::weights::channels_last;
 
 /// What a card knows of an images file.
 #[derive(Debug)]
@@ -83,8 +84,7 @@ impl Card {
 
     /// The same inputs from bytes that [`shown`] gave.
     pub fn take_over(&self, shown: &Tensor, source: &ImageSource, samples: &[Sample]) -> Tensor {
-        let crops = shown.to_device_(self.device, Kind::Uint8, true, false);
-        self.finish(&crops, &self.places(source, samples), samples)
+        self.finish(&bring(shown, self.device), &self.places(source, samples), samples)
     }
 
     fn packed(&self, source: &ImageSource) -> Tensor {
@@ -166,11 +166,6 @@ fn corner(sample: &Sample) -> (i64, i64) {
         View::Whole => (0, 0),
         View::Crop { top, left } => (top as i64, left as i64),
     }
-}
-
-/// With the same numbers, lying in memory as channels-last.
-fn channels_last(images: &Tensor) -> Tensor {
-    images.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
 #[cfg(test)]

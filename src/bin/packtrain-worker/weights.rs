@@ -111,6 +111,7 @@ impl Weights {
         tch::no_grad(|| {
             let kernels = self.list.iter().filter(|weight| weight.role == Role::Kernel).map(|weight| &weight.tensor);
             if self.device.is_cuda() {
+                // In few computations. On the CPU libtorch would add so many numbers one after the other, which costs digits.
                 return kernels::squared_norm(&kernels.collect::<Vec<_>>());
             }
             let zero = Tensor::zeros([], (Kind::Float, self.device));

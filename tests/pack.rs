@@ -7,10 +7,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
-use packtrain::artifact::{ImagesFile, Mean, Picture};
+use packtrain::artifact::{Decode, Fit, ImagesFile, Mean, PackRule, Picture};
 use packtrain::event::{StageEvent, StageOutput};
 use packtrain::key::{Digest, SourceFile};
-use packtrain::stage::{Device, InputSource, JobInput, Reference, StageContext, StageError, StageJob, StageSpec, list_images, run};
+use packtrain::stage::{
+    Device, ImageList, InputSource, JobInput, Reference, StageContext, StageError, StageJob, StageSpec, Unlabelled, list_images, run,
+};
 use serde_json::{Value, json};
 
 /// A folder with images and a place for outputs.
@@ -83,6 +85,14 @@ fn picture(width: usize, height: usize, value: u8) -> Vec<u8> {
     Picture { width, height, pixels: vec![value; width * height * 3] }.encode_jpeg(95).unwrap()
 }
 
+/// Slow changes of light and colour, as a JPEG.
+fn photograph(seed: usize) -> Vec<u8> {
+    let (width, height) = (320, 240 + 8 * seed);
+    let wave = |x: usize, y: usize, c: usize| ((x + 40 * seed) as f32 / (30 + 9 * c) as f32 + y as f32 / 50.0).sin();
+    let value = |at: usize| (128.0 + 100.0 * wave(at / 3 % width, at / 3 / width, at % 3)) as u8;
+    Picture { width, height, pixels: (0..width * height * 3).map(value).collect() }.encode_jpeg(90).unwrap()
+}
+
 fn warnings(events: &[StageEvent]) -> Vec<&str> {
     let mut warnings = Vec::new();
     for event in events {
@@ -131,6 +141,35 @@ fn packing_again_gives_the_same_bytes() {
     for file in ["train.h5", "test.h5"] {
         assert_eq!(fs::read(workplace.path("first").join(file)).unwrap(), fs::read(workplace.path("second").join(file)).unwrap());
     }
+}
+
+#[test]
+fn photographs_decoded_at_a_smaller_scale_are_nearly_the_same_and_their_file_says_so() {
+    let workplace = Workplace { folder: tempfile::tempdir().unwrap() };
+    for seed in 0..6 {
+        workplace.write(&format!("set/{}/{seed}.jpg", ["a", "b"][seed % 2]), &photograph(seed));
+    }
+    let spec = |decode: &str| json!({ "kind": "pack", "images": workplace.path("set"), "size": 28, "decode": decode });
+    workplace.run(spec("full"), "full", &mut Vec::new()).unwrap();
+    workplace.run(spec("scaled"), "scaled", &mut Vec::new()).unwrap();
+    let (full, scaled) = (workplace.images("full/train.h5"), workplace.images("scaled/train.h5"));
+    assert_eq!(full.rule(), Some(PackRule { size: 28, fit: Fit::Crop, decode: Decode::Full }));
+    let rule = PackRule { size: 28, fit: Fit::Crop, decode: Decode::Scaled };
+    assert_eq!((scaled.rule(), scaled.rows()), (Some(rule), full.rows()));
+    assert_ne!(scaled.pixels(), full.pixels(), "it decoded everything");
+    let differences: Vec<u8> = full.pixels().iter().zip(scaled.pixels()).map(|(a, b)| a.abs_diff(*b)).collect();
+    let mean = differences.iter().map(|difference| f64::from(*difference)).sum::<f64>() / differences.len() as f64;
+    assert!(mean < 1.0, "{mean} on average");
+    let whole: StageSpec = serde_json::from_value(spec("full")).unwrap();
+    assert!(!serde_json::to_string(&whole).unwrap().contains("decode"), "keys are those from before there was a choice");
+
+    // What is packed for a prediction follows the same rule.
+    let first = workplace.path("set").join(&scaled.rows().paths[0]);
+    let found = ImageList::find(&[first], workplace.folder.path());
+    let out = workplace.path("asked.h5");
+    let mut context = StageContext { emit: &mut |_| (), cancelled: &AtomicBool::new(false), deadline: None };
+    assert_eq!(Unlabelled::pack(&found.images, rule, &out, &mut context).unwrap(), [None]);
+    assert_eq!(workplace.images("asked.h5").row(0), scaled.row(0));
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use packtrain::artifact::{Picture, PictureError};
+use packtrain::artifact::{Decode, Fit, PackRule, Picture, PictureError};
 
 type Corners = [[u8; 3]; 4];
 
@@ -76,6 +76,54 @@ fn pictures_are_turned_upright() {
     assert_near("exif-6.jpg", 2, [bottom_left, bottom_right, top_left, top_right]);
 }
 
+/// What is decoded of a file for squares of a size.
+fn decode_scaled(name: &str, size: u32) -> Picture {
+    let rule = PackRule { size, fit: Fit::Crop, decode: Decode::Scaled };
+    rule.decode(&fs::read(path(name)).unwrap()).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// Five pixels on the way from the top left to the bottom right.
+fn diagonal(picture: &Picture) -> [[u8; 3]; 5] {
+    std::array::from_fn(|i| picture.row(picture.height * i / 5).as_chunks::<3>().0[picture.width * i / 5])
+}
+
+#[test]
+fn photographs_are_decoded_at_a_smaller_scale_as_by_libjpeg_turbo() {
+    // Pillow's `draft`, see make.py.
+    let eighth = [[140, 198, 111], [209, 147, 172], [71, 71, 107], [90, 23, 32], [185, 38, 109]];
+    let quarter = [[127, 199, 113], [200, 157, 177], [53, 82, 98], [77, 22, 25], [180, 35, 92]];
+    for (size, (width, height), expected) in [(19, (25, 19), eighth), (20, (50, 38), quarter), (38, (50, 38), quarter)] {
+        let picture = decode_scaled("photograph.jpg", size);
+        assert_eq!((picture.width, picture.height), (width, height), "for {size}");
+        let diagonal = diagonal(&picture);
+        let near = diagonal.as_flattened().iter().zip(expected.as_flattened()).all(|(a, b)| a.abs_diff(*b) <= 2);
+        assert!(near, "for {size}: {diagonal:?}, not {expected:?}");
+    }
+}
+
+#[test]
+fn what_becomes_smaller_is_turned_upright_too() {
+    let turned = decode_scaled("photograph-exif-6.jpg", 30);
+    assert_eq!((turned.width, turned.height), (38, 50));
+    // The stored picture, from the left at its bottom upwards.
+    let pixels = (0..5).map(|i| turned.row(50 * i / 5).as_chunks::<3>().0[37 - 38 * i / 5]);
+    let expected = [[127, 199, 113], [200, 157, 177], [53, 82, 98], [77, 22, 25], [180, 35, 92]];
+    assert!(pixels.zip(expected).all(|(a, b)| a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= 2)));
+}
+
+#[test]
+fn what_cannot_be_decoded_smaller_is_decoded_as_it_is() {
+    let whole = decode("photograph.jpg");
+    assert_eq!(decode_scaled("photograph.jpg", 39), whole, "a quarter of it is too small");
+    for name in ["progressive.jpg", "cmyk.jpg", "ycck.jpg", "rgb.png", "animated.gif"] {
+        assert_eq!(decode_scaled(name, 1), decode(name), "{name}");
+    }
+    let mut bytes = fs::read(path("photograph.jpg")).unwrap();
+    bytes.truncate(bytes.len() - 20);
+    let rule = PackRule { size: 8, fit: Fit::Crop, decode: Decode::Scaled };
+    assert!(matches!(rule.decode(&bytes), Err(PictureError::Truncated)));
+}
+
 #[test]
 fn what_is_no_whole_picture_is_refused_with_the_reason() {
     let reason = |bytes: &[u8]| Picture::decode(bytes).unwrap_err().to_string();
@@ -112,7 +160,8 @@ fn no_bytes_make_the_decoder_panic() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 8) as usize
     };
-    for name in ["progressive.jpg", "cmyk.jpg", "palette.png", "animated.gif", "webp-named.png", "rgb.bmp", "exif-6.jpg"] {
+    let jpegs = ["progressive.jpg", "cmyk.jpg", "photograph.jpg", "exif-6.jpg", "gray.jpg"];
+    for name in jpegs.into_iter().chain(["palette.png", "animated.gif", "webp-named.png", "rgb.bmp"]) {
         let whole = fs::read(path(name)).unwrap();
         for _ in 0..300 {
             let mut bytes = whole.clone();
@@ -120,7 +169,8 @@ fn no_bytes_make_the_decoder_panic() {
                 let at = random() % bytes.len();
                 bytes[at] = random() as u8;
             }
-            if let Ok(picture) = Picture::decode(&bytes) {
+            let scaled = PackRule { size: 1, fit: Fit::Crop, decode: Decode::Scaled };
+            for picture in [Picture::decode(&bytes), scaled.decode(&bytes)].into_iter().flatten() {
                 assert_eq!(picture.pixels.len(), picture.width * picture.height * 3);
             }
         }

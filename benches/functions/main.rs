@@ -8,7 +8,7 @@ use std::fs;
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use packtrain::artifact::{Fit, ImagesWriter, Picture, RowLabels, resize_area, resize_to_fill};
+use packtrain::artifact::{Decode, Fit, ImagesWriter, PackRule, Picture, RowLabels, resize_area, resize_to_fill};
 use packtrain::key::{Digest, Listing, SourceFile};
 use packtrain::manifest;
 use packtrain::stage::{Augment, EvalView, InputRule, Shear, TrainView};
@@ -29,6 +29,9 @@ fn pictures(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("picture");
     group.throughput(Throughput::Elements(1));
     group.bench_function("decode a JPEG of 404×360", |bencher| bencher.iter(|| Picture::decode(black_box(&jpeg)).unwrap()));
+    let large = picture(3000, 4000).encode_jpeg(90).unwrap();
+    let scaled = PackRule { decode: Decode::Scaled, ..RULE };
+    group.bench_function("decode an eighth of a JPEG of 3000×4000", |bencher| bencher.iter(|| scaled.decode(black_box(&large)).unwrap()));
     group.bench_function("resize 404×360 to fill 256×256", |bencher| bencher.iter(|| resize_to_fill(black_box(&photograph), 256)));
     group.bench_function("resize 256×256 to 227×227", |bencher| {
         let packed = picture(256, 256);
@@ -40,13 +43,15 @@ fn pictures(criterion: &mut Criterion) {
 const SIDE: u32 = 227;
 const BATCH: usize = 32;
 
+const RULE: PackRule = PackRule { size: 256, fit: Fit::Crop, decode: Decode::Full };
+
 /// A file of packed images, with the folder that it lies in.
 fn packed() -> (TempDir, ImageSource) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("images.h5");
     let paths = (0..BATCH).map(|image| format!("{image}.jpg")).collect();
     let rows = RowLabels { labels: vec![0; BATCH], label_names: vec!["any".to_owned()], paths };
-    let mut writer = ImagesWriter::create(&path, (256, 256), &rows).unwrap().with_fit(Fit::Crop).unwrap();
+    let mut writer = ImagesWriter::of_squares(&path, RULE, &rows).unwrap();
     (0..BATCH).for_each(|_| writer.append(&picture(256, 256).pixels).unwrap());
     writer.finish().unwrap();
     let source = ImageSource::open(&path, SIDE, Normalization::standard(1.0, [124.0, 117.0, 104.0], [1.0; 3])).unwrap();

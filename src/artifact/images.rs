@@ -5,13 +5,14 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use hdf5::types::{IntSize, TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, File};
 use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
 use ndarray::{ArrayView4, s};
 
-use crate::artifact::{ArtifactError, Fit, PackRule, RowLabels, rows};
+use crate::artifact::{ArtifactError, Decode, Fit, PackRule, RowLabels, rows};
 
 /// An images file opened for reading, mapped into memory. Its rows may be read from several threads.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub struct ImagesFile {
     size: (usize, usize),
     rows: RowLabels,
     fit: Option<Fit>,
+    decode: Decode,
 }
 
 /// Writes an images file row by row, with bounded memory and without timestamps.
@@ -40,8 +42,9 @@ enum Pixels {
     Converted(Vec<u8>),
 }
 
-/// Of the file's root: how pictures became squares.
+/// Of the file's root: how pictures became squares, and how much of them was decoded; all of it where nothing says so.
 const FIT_ATTRIBUTE: &str = "fit";
+const DECODE_ATTRIBUTE: &str = "decode";
 
 /// Bytes that are converted at a time when a file has another number type or layout than ours.
 const CONVERSION_BYTES: usize = 16 << 20;
@@ -61,7 +64,8 @@ impl ImagesFile {
             Some(offset) => Pixels::Mapped(map(path, offset, len * height * width * 3)?),
             None => Pixels::Converted(convert(&images, path)?),
         };
-        Ok(ImagesFile { pixels, size: (height, width), rows, fit: read_fit(&file) })
+        let (fit, decode) = (read_named(&file, FIT_ATTRIBUTE), read_named(&file, DECODE_ATTRIBUTE).unwrap_or_default());
+        Ok(ImagesFile { pixels, size: (height, width), rows, fit, decode })
     }
 
     /// Number of images.
@@ -108,7 +112,7 @@ impl ImagesFile {
     pub fn rule(&self) -> Option<PackRule> {
         let (height, width) = self.size;
         let size = u32::try_from(height).ok().filter(|_| height == width)?;
-        Some(PackRule { size, fit: self.fit? })
+        Some(PackRule { size, fit: self.fit?, decode: self.decode })
     }
 
     /// Labels, class names and paths.
@@ -134,14 +138,22 @@ impl ImagesWriter {
         Ok(ImagesWriter { path: path.to_owned(), file, images, size, len: rows.len(), written: 0 })
     }
 
-    /// Says in the file how the pictures became squares.
-    pub fn with_fit(self, fit: Fit) -> Result<ImagesWriter, ArtifactError> {
-        let path = self.path.clone();
-        let failed = rows::hdf5_error(&path);
-        let name: VarLenUnicode = fit.as_str().parse().map_err(|_| self.invalid(format!("`{}` cannot be stored", fit.as_str())))?;
-        let attribute = self.file.new_attr::<VarLenUnicode>().create(FIT_ATTRIBUTE).map_err(&failed)?;
-        attribute.write_scalar(&name).map_err(&failed)?;
-        Ok(self)
+    /// Creates a file for squares of pictures, which says how they became so.
+    pub fn of_squares(path: &Path, rule: PackRule, rows: &RowLabels) -> Result<ImagesWriter, ArtifactError> {
+        let side = rule.size as usize;
+        let writer = ImagesWriter::create(path, (side, side), rows)?;
+        writer.say(FIT_ATTRIBUTE, rule.fit.as_str())?;
+        if !rule.decode.is_full() {
+            writer.say(DECODE_ATTRIBUTE, rule.decode.as_str())?;
+        }
+        Ok(writer)
+    }
+
+    fn say(&self, attribute: &str, value: &str) -> Result<(), ArtifactError> {
+        let failed = rows::hdf5_error(&self.path);
+        let stored: VarLenUnicode = value.parse().map_err(|_| self.invalid(format!("`{value}` cannot be stored")))?;
+        let attribute = self.file.new_attr::<VarLenUnicode>().create(attribute).map_err(&failed)?;
+        attribute.write_scalar(&stored).map_err(&failed)
     }
 
     /// Appends the next images: `[n,H,W,3] u8`.
@@ -179,8 +191,8 @@ impl ImagesWriter {
 }
 
 /// A file made elsewhere may have an attribute of the name that says something else.
-fn read_fit(file: &File) -> Option<Fit> {
-    let name: VarLenUnicode = file.attr(FIT_ATTRIBUTE).ok()?.read_scalar().ok()?;
+fn read_named<T: FromStr>(file: &File, attribute: &str) -> Option<T> {
+    let name: VarLenUnicode = file.attr(attribute).ok()?.read_scalar().ok()?;
     name.parse().ok()
 }
 
@@ -265,13 +277,12 @@ mod tests {
     #[test]
     fn a_file_of_squares_says_how_pictures_became_them() {
         let folder = tempfile::tempdir().unwrap();
-        for fit in [Fit::Crop, Fit::Stretch] {
-            let path = folder.path().join(fit.as_str());
-            let writer = ImagesWriter::create(&path, (2, 2), &rows()).unwrap();
-            let mut writer = writer.with_fit(fit).unwrap();
+        for (fit, decode) in [(Fit::Crop, Decode::Full), (Fit::Stretch, Decode::Scaled)] {
+            let (path, rule) = (folder.path().join(fit.as_str()), PackRule { size: 2, fit, decode });
+            let mut writer = ImagesWriter::of_squares(&path, rule, &rows()).unwrap();
             writer.append(&[0; 36]).unwrap();
             writer.finish().unwrap();
-            assert_eq!(ImagesFile::open(&path).unwrap().rule(), Some(PackRule { size: 2, fit }));
+            assert_eq!(ImagesFile::open(&path).unwrap().rule(), Some(rule));
         }
     }
 

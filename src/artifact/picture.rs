@@ -7,8 +7,10 @@ use std::io::Cursor;
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ExtendedColorType, ImageDecoder, ImageEncoder, ImageFormat, ImageReader, Limits, RgbImage};
 use thiserror::Error;
+
+use crate::artifact::jpeg;
 
 /// An upright RGB image in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +49,18 @@ impl Picture {
     /// Decodes the bytes of an image file. Its type is taken from the bytes, EXIF orientation is applied, an alpha channel
     /// is dropped (as Pillow's `convert("RGB")` and OpenCV do, not composited), of an animation the first frame is taken.
     pub fn decode(bytes: &[u8]) -> Result<Picture, PictureError> {
+        Picture::decode_unless(bytes, |_| None)
+    }
+
+    /// Like [`Picture::decode`], but a JPEG may become smaller than it is, with no side shorter than `least`.
+    pub(super) fn decode_smaller(bytes: &[u8], least: usize) -> Result<Picture, PictureError> {
+        Picture::decode_unless(bytes, |format| (format == ImageFormat::Jpeg).then(|| jpeg::decode_smaller(bytes, least)).flatten())
+    }
+
+    /// Decodes every pixel, unless another decoder gives the picture.
+    fn decode_unless(bytes: &[u8], other: impl FnOnce(ImageFormat) -> Option<RgbImage>) -> Result<Picture, PictureError> {
         let (format, name) = format_of(bytes)?;
-        let (orientation, mut image) = decode_as(bytes, format).map_err(|error| match error {
+        let (orientation, mut image) = decode_as(bytes, format, other).map_err(|error| match error {
             DecodeError::TooLarge(width, height) => PictureError::TooLarge { width, height },
             DecodeError::Image(source) => PictureError::Damaged { format: name, source },
         })?;
@@ -90,7 +102,7 @@ impl Picture {
     }
 
     /// One row of pixels: `[W,3] u8`.
-    pub(super) fn row(&self, y: usize) -> &[u8] {
+    pub fn row(&self, y: usize) -> &[u8] {
         &self.pixels[y * self.width * 3..(y + 1) * self.width * 3]
     }
 }
@@ -106,7 +118,11 @@ impl From<image::ImageError> for DecodeError {
     }
 }
 
-fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<(Orientation, DynamicImage), DecodeError> {
+fn decode_as(
+    bytes: &[u8],
+    format: ImageFormat,
+    other: impl FnOnce(ImageFormat) -> Option<RgbImage>,
+) -> Result<(Orientation, DynamicImage), DecodeError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_ALLOCATION);
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
@@ -118,7 +134,8 @@ fn decode_as(bytes: &[u8], format: ImageFormat) -> Result<(Orientation, DynamicI
     }
     // Metadata that cannot be read says nothing about the pixels.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    Ok((orientation, DynamicImage::from_decoder(decoder)?))
+    let image = other(format).map_or_else(|| DynamicImage::from_decoder(decoder), |image| Ok(image.into()))?;
+    Ok((orientation, image))
 }
 
 /// The format that the first bytes tell, and its name; an error for what cannot become a picture.
@@ -151,8 +168,9 @@ fn jpeg_is_complete(bytes: &[u8]) -> bool {
     const START_OF_SCAN: u8 = 0xDA;
     let mut scanned = false;
     let mut rest = bytes;
-    while let Some(at) = rest.windows(2).position(|pair| pair[0] == 0xFF && !matches!(pair[1], 0x00 | 0xFF | 0xD0..=0xD8)) {
-        let marker = rest[at + 1];
+    let is_inner = |marker: &u8| matches!(marker, 0x00 | 0xFF | 0xD0..=0xD8);
+    while let Some((at, marker)) = memchr::memchr_iter(0xFF, rest).find_map(|at| Some((at, *rest.get(at + 1).filter(|it| !is_inner(it))?)))
+    {
         if marker == END_OF_IMAGE {
             return scanned;
         }

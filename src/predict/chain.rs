@@ -55,7 +55,8 @@ impl Predictor {
 impl Given<'_> {
     fn rule(&self, known: Option<PackRule>) -> Option<PackRule> {
         let size = self.size.or(known.map(|rule| rule.size))?;
-        Some(PackRule { size, fit: self.fit.or(known.map(|rule| rule.fit)).unwrap_or_default() })
+        let (fit, decode) = known.map(|rule| (rule.fit, rule.decode)).unwrap_or_default();
+        Some(PackRule { size, fit: self.fit.unwrap_or(fit), decode })
     }
 }
 
@@ -108,7 +109,7 @@ impl Results<'_> {
     /// How images were packed, if a stage of the run packed them.
     fn rule(&self, images: &Digest) -> Result<Option<PackRule>, PredictError> {
         let Some((packing, packed, _)) = self.maker(images)?.filter(|(stage, ..)| stage.kind == "pack") else { return Ok(None) };
-        // Of the parameters only these two; places are not among them.
+        // Of the parameters only its own; places are not among them.
         let rule = serde_json::from_value(packed.fingerprint.parameters).map_err(|source| parameters_of(packing, source))?;
         Ok(Some(rule))
     }

@@ -93,8 +93,9 @@ pub fn show_model(model: &ModelOutline) -> String {
             let scaled = if *scale == 1.0 { String::new() } else { format!(", times {scale}") };
             let mean = mean.as_ref().map(|mean| format!(", minus the mean R {:.2}, G {:.2}, B {:.2}", mean.r, mean.g, mean.b));
             line("input", format!("{size}×{size} pixels by {eval}{}{scaled}", mean.unwrap_or_default()));
-            if let Some(PackRule { size, fit }) = packed {
-                line("packed", format!("pictures at {size}×{size} pixels by {}", fit.as_str()));
+            if let Some(PackRule { size, fit, decode }) = packed {
+                let decoded = if decode.is_full() { "" } else { ", decoded at a smaller scale" };
+                line("packed", format!("pictures at {size}×{size} pixels by {}{decoded}", fit.as_str()));
             }
         }
     }

@@ -24,7 +24,7 @@ mod train_logistic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use crate::artifact::{Fit, PackRule};
+pub use crate::artifact::{Decode, Fit, PackRule};
 pub use crate::event::{RowCounts, SkippedImage, StageOutput};
 pub use augment::{Augment, Shear};
 pub use command::{Command, CommandInput, CommandLine, CommandOutput, CommandOutputs, Word};

@@ -37,6 +37,20 @@ open(f"{out}/ycck.jpg", "wb").write(data)
 for name in ("baseline.jpg", "cmyk.jpg", "ycck.jpg", "gray.jpg", "component-ids-from-0.jpg"):
     pixels = np.asarray(Image.open(f"{out}/{name}").convert("RGB"))
     print(name, pixels[0, 0], pixels[15, 0], pixels[0, 23], pixels[15, 23])
+# Photographs with halved chroma (of 4:2:2 libjpeg-turbo takes coarser chroma than there is), and what libjpeg-turbo makes of them at an eighth and a quarter of their size.
+y, x = np.mgrid[0:152, 0:200]
+waves = [120 + 80 * np.sin(x / 31 + y / 47) + 25 * np.sin(x * 0.3 - y * 0.2), 110 + 90 * np.cos(x / 23 - y / 37), 90 + 70 * np.sin(y / 19) + 20 * np.cos(x * 0.3)]
+photograph = Image.fromarray(np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8))
+photograph.save(f"{out}/photograph.jpg", quality=90, subsampling=2, restart_marker_rows=3)
+exif = Image.Exif()
+exif[0x0112] = 6
+photograph.save(f"{out}/photograph-exif-6.jpg", quality=90, subsampling=2, optimize=True, exif=exif)
+for name, scale in (("photograph.jpg", 8), ("photograph.jpg", 4), ("photograph-exif-6.jpg", 4)):
+    image = Image.open(f"{out}/{name}")
+    image.draft("RGB", (200 // scale, 152 // scale))
+    pixels = np.asarray(image)
+    height, width = pixels.shape[:2]
+    print(name, width, height, [pixels[height * i // 5, width * i // 5].tolist() for i in range(5)])
 # The book's layout, by its HDF5DatasetWriter.
 import h5py
 with h5py.File(f"{out}/book.hdf5", "w") as db:

@@ -18,9 +18,9 @@ use rayon::prelude::*;
 
 use crate::artifact::Picture;
 use crate::key::{Digest, SourceFile};
-use crate::stage::StageError;
 use crate::stage::image_source::archive::Archive;
 use crate::stage::image_source::cifar::{Batches, CifarImages};
+use crate::stage::{PackRule, StageError};
 
 pub use folder::{FolderFiles, FoundFile, list_files, list_images, look_at_files};
 
@@ -148,9 +148,9 @@ impl ImageReader {
         }
     }
 
-    /// Reads and decodes one image; an error is the reason in words.
-    pub fn picture(&self, path: &str) -> Result<Picture, String> {
-        let decode = |bytes: Vec<u8>| Picture::decode(&bytes).map_err(|error| error.to_string());
+    /// Reads one image, and decodes it as far as a rule says; an error is the reason in words.
+    pub fn picture(&self, path: &str, rule: PackRule) -> Result<Picture, String> {
+        let decode = |bytes: Vec<u8>| rule.decode(&bytes).map_err(|error| error.to_string());
         match &self.content {
             Content::Folder => fs::read(self.root.join(path)).map_err(|error| error.to_string()).and_then(decode),
             Content::Archive { archive, inside } => archive.read(&format!("{inside}{path}")).and_then(decode),

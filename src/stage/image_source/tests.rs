@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::stage::{Decode, Fit};
+
+const WHOLE: PackRule = PackRule { size: 4, fit: Fit::Crop, decode: Decode::Full };
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/archives").join(name)
@@ -46,13 +49,13 @@ fn every_kind_of_archive_shows_the_same_images() {
 #[test]
 fn pictures_are_read_from_every_kind_of_archive() {
     for archive in ["photos.zip", "photos.tar", "photos.tar.gz"] {
-        let picture = open(&fixture(archive)).picture("summer/apple/2.png").unwrap();
+        let picture = open(&fixture(archive)).picture("summer/apple/2.png", WHOLE).unwrap();
         assert_eq!((picture.width, picture.height), (8, 6));
         assert_eq!(picture.pixels[..3], [210, 20, 10], "{archive}");
-        let inside = open(&fixture(archive).join("winter/pear")).picture("3.png").unwrap();
+        let inside = open(&fixture(archive).join("winter/pear")).picture("3.png", WHOLE).unwrap();
         assert_eq!(inside.pixels[..3], [20, 210, 10], "{archive}");
     }
-    assert_eq!(open(&fixture("photos.zip")).picture("winter/9.png").unwrap_err(), "it is not in the archive");
+    assert_eq!(open(&fixture("photos.zip")).picture("winter/9.png", WHOLE).unwrap_err(), "it is not in the archive");
 }
 
 #[test]
@@ -82,7 +85,7 @@ fn both_forms_of_cifar_show_the_same_tree() {
 #[test]
 fn cifars_planes_become_pixels() {
     for archive in ["cifar-10-binary.tar.gz", "cifar-10-python.tar.gz"] {
-        let picture = open(&fixture(archive).join("train")).picture("automobile/data_batch_1-00002").unwrap();
+        let picture = open(&fixture(archive).join("train")).picture("automobile/data_batch_1-00002", WHOLE).unwrap();
         assert_eq!((picture.width, picture.height), (32, 32));
         // Row 3, column 5: red 7·5 + 2, green 7·3, blue 50·1 + 2.
         let place = (3 * 32 + 5) * 3;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::stage::{ArtifactType, Fit, InputSource, InputUse, OutputDecl, PackRule, ParameterProblem};
+use crate::stage::{ArtifactType, Decode, Fit, InputSource, InputUse, OutputDecl, PackRule, ParameterProblem};
 
 pub use census::{Census, CensusInputs, ClassCount};
 pub use share::Share;
@@ -54,6 +54,9 @@ pub struct Pack {
     /// How an image is made square.
     #[serde(default)]
     pub fit: Fit,
+    /// How much of an image file is decoded.
+    #[serde(default, skip_serializing_if = "Decode::is_full")]
+    pub decode: Decode,
     /// What happens when an image cannot be read.
     #[serde(default)]
     pub on_error: OnError,
@@ -193,7 +196,7 @@ impl Pack {
 
     /// What is done to every image.
     pub fn rule(&self) -> PackRule {
-        PackRule { size: self.size, fit: self.fit }
+        PackRule { size: self.size, fit: self.fit, decode: self.decode }
     }
 
     /// Whether any image may go to this part.

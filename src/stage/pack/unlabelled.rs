@@ -66,12 +66,11 @@ impl Unlabelled {
     ) -> Result<Vec<Option<String>>, StageError> {
         let paths = images.iter().map(|image| image.name.clone()).collect();
         let labels = RowLabels { labels: vec![0; images.len()], label_names: vec![NO_CLASS.to_owned()], paths };
-        let side = rule.size as usize;
-        let mut block = Block::new(ImagesWriter::create(out, (side, side), &labels)?.with_fit(rule.fit)?);
+        let mut block = Block::new(ImagesWriter::of_squares(out, rule, &labels)?);
         let mut progress = Progress::new("reading images".to_owned(), images.len());
         let mut reasons = Vec::with_capacity(images.len());
         let window = (WINDOW_BYTES / rule.row_bytes()).clamp(2 * rayon::current_num_threads(), 4096);
-        let read = |image: &Unlabelled| image.picture().map(|picture| rule.apply(&picture));
+        let read = |image: &Unlabelled| image.picture(rule).map(|picture| rule.apply(&picture));
         for_each_in_order(images, window, read, |_, pixels| {
             context.check_cancelled()?;
             match &pixels {
@@ -103,13 +102,13 @@ impl Unlabelled {
         Ok(reader.list()?.into_iter().map(among).collect())
     }
 
-    fn picture(&self) -> Result<Picture, String> {
+    fn picture(&self, rule: PackRule) -> Result<Picture, String> {
         match &self.source {
             Source::File(path) => {
                 let bytes = fs::read(path).map_err(|error| error.to_string())?;
-                Picture::decode(&bytes).map_err(|error| error.to_string())
+                rule.decode(&bytes).map_err(|error| error.to_string())
             }
-            Source::Among(reader, path) => reader.picture(path),
+            Source::Among(reader, path) => reader.picture(path, rule),
         }
     }
 }

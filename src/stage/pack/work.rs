@@ -184,8 +184,9 @@ impl Packing<'_> {
         if let Some(pixels) = self.earlier.row(&row.file.digest) {
             return Ok(Cow::Borrowed(pixels));
         }
-        let picture = row.source.reader.picture(&row.file.path)?;
-        Ok(Cow::Owned(self.spec.rule().apply(&picture)))
+        let rule = self.spec.rule();
+        let picture = row.source.reader.picture(&row.file.path, rule)?;
+        Ok(Cow::Owned(rule.apply(&picture)))
     }
 
     /// Writes the file again without the rows that were left out. A contiguous dataset cannot shrink, and which images
@@ -213,7 +214,7 @@ impl Packing<'_> {
     fn writer<'r>(&self, path: &Path, rows: impl Iterator<Item = &'r Row<'r>>) -> Result<ImagesWriter, StageError> {
         let (labels, paths) = rows.map(|row| (row.class as i64, row.file.path.clone())).unzip();
         let labels = RowLabels { labels, label_names: self.label_names.to_vec(), paths };
-        Ok(ImagesWriter::create(path, square(self.spec), &labels)?.with_fit(self.spec.fit)?)
+        Ok(ImagesWriter::of_squares(path, self.spec.rule(), &labels)?)
     }
 
     fn row_bytes(&self) -> usize {

@@ -4,9 +4,10 @@
     python networks.py crops alexnet bf16 80 frozen       ten crops of 8 images at a time, frozen TorchScript
     python networks.py features resnet50 fp32 32 compile  Inductor, with constants folded
     python networks.py train alexnet fp32 32 limit        the step's multiplications at the highest speed that the device reaches
+    python networks.py features resnet50 fp32 32 compile cpu FOLDER   the same from JPEGs, decoded in two threads, a batch ahead
     python networks.py start alexnet fp32 2 eager         a first step, by a program that has just been started
 
-A last word names the device: `cpu`, if there is none, or `cuda`. Prepares, then answers every line of its input with a line: images a
+Behind that a word names the device: `cpu`, if there is none, or `cuda`. Prepares, then answers every line of its input with a line: images a
 second. `start` answers nothing; its time is what counts.
 """
 import contextlib
@@ -126,7 +127,38 @@ def training(name, precision, batch, way, device):
     return step, batch
 
 
-def inference(name, precision, batch, way, device, crops=1):
+def photographs(folder, batch, side):
+    """Batches of a folder's JPEGs without end: the shorter side becomes 256, the middle is taken."""
+    from concurrent.futures import ThreadPoolExecutor
+    from itertools import cycle, islice
+    from pathlib import Path
+
+    import cv2
+    import numpy as np
+    import simplejpeg
+
+    cv2.setNumThreads(1)
+
+    def square(path):
+        image = simplejpeg.decode_jpeg(path.read_bytes())
+        height, width = (round(length * 256 / min(image.shape[:2])) for length in image.shape[:2])
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        top, left = (height - side) // 2, (width - side) // 2
+        return image[top : top + side, left : left + side]
+
+    def batch_of(started):
+        images = torch.from_numpy(np.stack([image.result() for image in started]))
+        return images.permute(0, 3, 1, 2).float().sub_(120).div_(58)
+
+    paths = cycle(sorted(Path(folder).rglob("*.jpg")))
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(square, path) for path in islice(paths, batch)]
+        while True:
+            before, started = started, [pool.submit(square, path) for path in islice(paths, batch)]
+            yield batch_of(before)
+
+
+def inference(name, precision, batch, way, device, crops=1, folder=None):
     make, side, _, _ = NETWORKS[name]
     net = make().eval().to(device, memory_format=torch.channels_last)
     images = torch.randn(batch, 3, side, side).to(device, memory_format=torch.channels_last)
@@ -143,9 +175,11 @@ def inference(name, precision, batch, way, device, crops=1):
                 net, images = net.to(torch.bfloat16), images.to(torch.bfloat16)
             forward = torch.jit.freeze(torch.jit.trace(net, images))
 
+    batches = photographs(folder, batch, side) if folder else None
+
     def step():
         with torch.no_grad(), autocast("fp32" if way == "frozen" else precision, device):
-            forward(images)
+            forward(next(batches).to(device) if batches else images)
 
     return step, batch // crops
 
@@ -196,8 +230,8 @@ def measured(step, amount, seconds, device):
 
 
 def main():
-    what, name, precision, batch, way, *device = sys.argv[1:]
-    device = (device or ["cpu"])[0]
+    what, name, precision, batch, way, *rest = sys.argv[1:]
+    device, folder = (rest + ["cpu", None][len(rest):])[:2]
     if device == "cuda":
         # The same numbers on both sides: fp32 is not TF32.
         torch.backends.cudnn.allow_tf32 = False
@@ -205,7 +239,7 @@ def main():
     if what in ("train", "start"):
         step, images = training(name, precision, int(batch), way, device)
     else:
-        step, images = inference(name, precision, int(batch), way, device, 10 if what == "crops" else 1)
+        step, images = inference(name, precision, int(batch), way, device, 10 if what == "crops" else 1, folder)
     if what == "start":
         step()
         return

@@ -13,10 +13,12 @@ use packtrain::event::{RunEvent, StageEvent};
 use packtrain::stage::PretrainedNetwork;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 
-use crate::bench::{Bench, Device, packtrain};
+use crate::bench::{Bench, Device, last_run, packtrain};
 use crate::error::BenchError;
 use crate::measure;
 use crate::noise::Noise;
+use crate::packing;
+use crate::photographs::{Photographs, SMALL};
 use crate::row::{Aim, Contest, Row, Side, Unit};
 
 const MANIFEST: &str = "networks.yaml";
@@ -62,6 +64,8 @@ pub fn rows() -> Vec<Row> {
         rows.push(Row::new(format!("crops-{precision}"), what, Unit::Images, move |bench: &Bench| crops(bench, precision)));
         let what = format!("features of resnet50 with 224×224 images in {precision}, batches of 32");
         rows.push(Row::new(format!("features-{precision}"), what, Unit::Images, move |bench: &Bench| features(bench, precision)));
+        let what = format!("the same from photographs of about 404×360, which are decoded and packed first, in {precision}");
+        rows.push(Row::new(format!("features-files-{precision}"), what, Unit::Images, move |bench: &Bench| from_files(bench, precision)));
     }
     let what = "from nothing to the first step of alexnet, a batch of 2";
     rows.push(Row::new("worker-start", what, Unit::Seconds, start));
@@ -115,18 +119,41 @@ fn crops(bench: &Bench, precision: &'static str) -> Result<Contest, BenchError> 
 }
 
 fn features(bench: &Bench, precision: &'static str) -> Result<Contest, BenchError> {
-    let weights = bench.path("resnet50.safetensors");
-    write_weights(&weights, PretrainedNetwork::Resnet50)?;
-    let file = weights.display();
     let images = Noise { images: bench.device.scaled(192), side: 256, classes: 2 };
-    let mut project = Project::open(bench, &format!("features-{precision}"), &[images], |files| {
-        format!(
-            "  features: {{ kind: extract-features, images: {}, network: resnet50, weights: {{ file: {file} }}, precision: {precision} }}\n",
-            files[0]
-        )
-    })?;
+    let weights = weights(bench)?;
+    let mut project =
+        Project::open(bench, &format!("features-{precision}"), &[images], |files| extracting(&files[0], &weights, precision))?;
     let ours = Side::new("packtrain", move || project.rate_again("features", "extracting features"));
     Ok(contest(ours, inference(bench, ["features", "resnet50", precision, "32"])?, times(COMPILED, 1.0)))
+}
+
+/// PyTorch decodes a batch while the network has the one before it. Ours is the whole time of packing and then that of the network, without
+/// what both need once.
+fn from_files(bench: &Bench, precision: &'static str) -> Result<Contest, BenchError> {
+    let (images, count) = (bench.path("photographs"), bench.device.scaled(384));
+    if !Photographs::are_at(&images) {
+        Photographs::drawn(&SMALL)?.write(&images, count)?;
+    }
+    let weights = weights(bench)?;
+    let mut project = Project::open(bench, &format!("features-files-{precision}"), &[], |_| {
+        format!("  pack: {{ kind: pack, images: {}, size: 256 }}\n", images.display()) + &extracting("pack.train", &weights, precision)
+    })?;
+    let ours = Side::new("packtrain", move || {
+        let rate = project.run(&["--force", "pack", "--force", "features"])?.rate("extracting features")?;
+        Ok(1.0 / (project.seconds_of("pack")? / count as f64 + 1.0 / rate))
+    });
+    let arguments = ["features", "resnet50", precision, "32", "compile", bench.device.name()].map(Path::new);
+    let packages = [&PACKAGES[..], &packing::DECODING].concat();
+    let peer = bench.peers.script(COMPILED, &packages, SCRIPT, &[&arguments[..], &[&images]].concat())?;
+    Ok(contest(ours, [peer], times(COMPILED, 1.0)))
+}
+
+/// A stage of a manifest.
+fn extracting(images: &str, weights: &Path, precision: &str) -> String {
+    let file = weights.display();
+    format!(
+        "  features: {{ kind: extract-features, images: {images}, network: resnet50, weights: {{ file: {file} }}, precision: {precision} }}\n"
+    )
 }
 
 fn start(bench: &Bench) -> Result<Contest, BenchError> {
@@ -218,6 +245,13 @@ impl Project {
     /// Images a second of a stage that would be reused.
     fn rate_again(&mut self, stage: &str, activity: &str) -> Result<f64, BenchError> {
         self.run(&["--force", stage])?.rate(activity)
+    }
+
+    /// How long a stage of the last run took.
+    fn seconds_of(&self, stage: &str) -> Result<f64, BenchError> {
+        let record = last_run(&self.folder.join(".packtrain/runs"))?;
+        let found = record.stages.iter().find(|of_run| of_run.stage.stage.as_str() == stage);
+        found.map(|stage| stage.seconds).ok_or_else(|| BenchError::Unexpected(format!("the run had no stage `{stage}`")))
     }
 
     fn seconds_to_first_step(&mut self) -> Result<f64, BenchError> {
@@ -322,13 +356,17 @@ impl Run {
     }
 }
 
-/// Weights that only have the right shapes: how long a network takes does not depend on its numbers while they are of usual size.
-fn write_weights(path: &Path, network: PretrainedNetwork) -> Result<(), BenchError> {
+/// A file of weights for ResNet-50 that only have the right shapes: how long a network takes does not depend on its numbers while they are of
+/// usual size.
+fn weights(bench: &Bench) -> Result<PathBuf, BenchError> {
+    let path = bench.path("resnet50.safetensors");
     if path.exists() {
-        return Ok(());
+        return Ok(path);
     }
     let unexpected = |what: String| BenchError::Unexpected(what);
-    let sketch = network.sketch(PretrainedNetwork::SIZE).ok_or_else(|| unexpected("the network takes no such images".to_owned()))?;
+    let sketch = PretrainedNetwork::Resnet50
+        .sketch(PretrainedNetwork::SIZE)
+        .ok_or_else(|| unexpected("the network takes no such images".to_owned()))?;
     let tensor = |shape: &[usize]| -> Vec<u8> {
         let inputs: usize = shape.iter().skip(1).product();
         let value = |index: usize| if shape.len() == 1 { 1.0 } else { ((index % 7) as f32 - 3.0) / 2.0 / (inputs as f32).sqrt() };
@@ -339,5 +377,6 @@ fn write_weights(path: &Path, network: PretrainedNetwork) -> Result<(), BenchErr
     let views: Result<Vec<_>, _> =
         tensors.iter().map(|(name, bytes, shape)| Ok((name, TensorView::new(Dtype::F32, shape.clone(), bytes)?))).collect();
     let views = views.map_err(|error: safetensors::SafeTensorError| unexpected(error.to_string()))?;
-    serialize_to_file(views, None, path).map_err(|error| unexpected(error.to_string()))
+    serialize_to_file(views, None, &path).map_err(|error| unexpected(error.to_string()))?;
+    Ok(path)
 }

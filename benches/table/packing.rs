@@ -22,7 +22,8 @@ const GROWING: [usize; 3] = [1_000, 4_000, 16_000];
 
 const THREADS: usize = 2;
 
-const PACKAGES: [&str; 3] = ["opencv-python-headless==5.0.0.93", "h5py==3.16.0", "simplejpeg==1.9.0"];
+/// What peers decode and resize with.
+pub const DECODING: [&str; 2] = ["opencv-python-headless==5.0.0.93", "simplejpeg==1.9.0"];
 
 const MANIFEST: &str = "name: bench
 stages:
@@ -96,7 +97,7 @@ fn growing(bench: &Bench, count: usize, value: fn(usize, Cost) -> f64) -> Result
 
 fn peer(project: &PackProject, bench: &Bench, name: &str, how: &str) -> Result<Option<Side>, BenchError> {
     let out = project.folder.join("peer");
-    bench.peers.script(name, &PACKAGES, "pack.py", &[&project.images(), &out, Path::new(how)])
+    bench.peers.script(name, &[&DECODING[..], &["h5py==3.16.0"]].concat(), "pack.py", &[&project.images(), &out, Path::new(how)])
 }
 
 /// A folder with photographs and a manifest that packs them.

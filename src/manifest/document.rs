@@ -1,7 +1,5 @@
 //! The keys of a manifest become stage specifications; references are not followed yet.
 
-use std::sync::Arc;
-
 use serde_json::Value as Json;
 
 use super::diagnostic::Diagnostic;
@@ -17,17 +15,16 @@ use crate::stage::{Execution, StageSpec};
 pub(super) struct Document {
     pub name: Option<String>,
     pub description: Option<String>,
-    pub seed: u64,
     pub stages: Vec<StageNode>,
 }
 
 /// A stage as written.
 pub(super) struct StageNode {
     pub id: StageId,
-    pub node: Arc<Node>,
+    pub node: Node,
     /// None where something is wrong with the stage.
     pub spec: Option<StageSpec>,
-    pub seed: Option<u64>,
+    pub seed: u64,
     pub execution: Execution,
 }
 
@@ -35,39 +32,48 @@ pub(super) struct StageNode {
 const DECIDING_KEY: &str = "model";
 
 /// Reads the whole manifest, parameters already substituted.
-pub(super) fn read(root: &Node, rules: &Rules, problems: &mut Vec<Diagnostic>) -> Document {
-    let json = Shape { rules, problems }.check(root, "the manifest", &rules.top);
+pub(super) fn read(root: Node, rules: &Rules, problems: &mut Vec<Diagnostic>) -> Document {
+    let json = Shape { rules, problems }.check(&root, "the manifest", &rules.top);
     let text = |key: &str| json.get(key).and_then(Json::as_str).map(str::to_owned);
-    let entries = root.as_map().and_then(|map| map.get("stages")).and_then(Node::as_map);
-    let stages = entries.into_iter().flat_map(|map| &map.0);
-    Document {
-        name: text("name"),
-        description: text("description"),
-        seed: json.get("seed").and_then(Json::as_u64).unwrap_or_default(),
-        stages: stages.filter_map(|entry| StageReader { rules, entry, problems }.read()).collect(),
+    let (name, description, seed) = (text("name"), text("description"), json.get("seed").and_then(Json::as_u64).unwrap_or_default());
+    // Of a large manifest it is large.
+    drop(json);
+    let stages = entries_of_stages(root).into_iter();
+    let read = |Entry { key, key_span, node }: Entry| StageReader { rules, key: &key, key_span, seed, problems }.read(node);
+    Document { name, description, stages: stages.filter_map(read).collect() }
+}
+
+fn entries_of_stages(root: Node) -> Vec<Entry> {
+    let Value::Map(map) = root.value else { return Vec::new() };
+    match map.0.into_iter().find(|entry| entry.key == "stages").map(|entry| entry.node.value) {
+        Some(Value::Map(stages)) => stages.0,
+        _ => Vec::new(),
     }
 }
 
 struct StageReader<'a> {
     rules: &'a Rules,
-    entry: &'a Entry,
+    /// What names the stage, and where.
+    key: &'a str,
+    key_span: Span,
+    /// For a stage that has none of its own.
+    seed: u64,
     problems: &'a mut Vec<Diagnostic>,
 }
 
 impl StageReader<'_> {
     /// The stage, if its name can be one.
-    fn read(&mut self) -> Option<StageNode> {
-        let id: StageId = self.entry.key.parse().ok()?;
+    fn read(&mut self, mut node: Node) -> Option<StageNode> {
+        let id: StageId = self.key.parse().ok()?;
         let known_problems = self.problems.len();
-        let mut node = self.entry.node.clone();
         let read = self.form(&mut node).map(|index| (index, self.json(&node, index)));
-        let seed = read.as_ref().and_then(|(_, json)| json.get("seed")).and_then(Json::as_u64);
+        let seed = read.as_ref().and_then(|(_, json)| json.get("seed")).and_then(Json::as_u64).unwrap_or(self.seed);
         let execution = read.as_ref().map_or_else(Execution::default, |(_, json)| self.execution(json));
         let spec = match read {
             Some((index, json)) if self.problems.len() == known_problems && !node.has_unknown() => self.spec(&FORMS[index], json),
             _ => None,
         };
-        Some(StageNode { id, node: Arc::new(node), spec, seed, execution })
+        Some(StageNode { id, node, spec, seed, execution })
     }
 
     fn json(&mut self, node: &Node, form: usize) -> Json {
@@ -82,7 +88,7 @@ impl StageReader<'_> {
             object.retain(|key, value| EXECUTION_KEYS.contains(&key.as_str()) && !value.is_null());
         }
         serde_json::from_value(json).unwrap_or_else(|error| {
-            self.problems.push(Diagnostic::at(self.entry.key_span, format!("{}: {error}", self.name())));
+            self.problems.push(Diagnostic::at(self.key_span, format!("{}: {error}", self.name())));
             Execution::default()
         })
     }
@@ -92,11 +98,11 @@ impl StageReader<'_> {
             object.retain(|key, _| !COMMON_KEYS.contains(&key.as_str()));
         }
         let spec = (form.build)(json);
-        spec.map_err(|error| self.problems.push(Diagnostic::at(self.entry.key_span, format!("{}: {error}", self.name())))).ok()
+        spec.map_err(|error| self.problems.push(Diagnostic::at(self.key_span, format!("{}: {error}", self.name())))).ok()
     }
 
     fn name(&self) -> String {
-        format!("the stage `{}`", self.entry.key)
+        format!("the stage `{}`", self.key)
     }
 
     /// Which of [`FORMS`] the stage has. A deciding key that decides nothing is reported and taken out of `node`'s checks.
@@ -134,7 +140,7 @@ impl StageReader<'_> {
         };
         let kinds = kinds();
         let Some(kind) = map.get("kind") else {
-            let problem = Diagnostic::at(self.entry.key_span, format!("{} lacks the key `kind`", self.name()));
+            let problem = Diagnostic::at(self.key_span, format!("{} lacks the key `kind`", self.name()));
             self.problems.push(problem.help(format!("the kinds are: {}", quoted(kinds))));
             return None;
         };

@@ -45,8 +45,8 @@ impl Reader<'_> {
     fn pipeline(self, mut root: Node, variant: Option<Variant>) -> Pipeline {
         let Reader { path, sources, rules, problems } = self;
         let params = params::substitute(&mut root, sources, problems);
-        let document = document::read(&root, rules, problems);
-        let stages = resolve::resolve(&document, sources, problems);
+        let document = document::read(root, rules, problems);
+        let stages = resolve::resolve(document.stages, sources, problems);
         let file_stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Pipeline {
             name: document.name.unwrap_or(file_stem),

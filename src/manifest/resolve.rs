@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::diagnostic::Diagnostic;
-use super::document::{Document, StageNode};
+use super::document::StageNode;
 use super::node::Node;
 use super::pipeline::{PipelineInput, PipelineInputSource, PipelineStage};
 use super::source::{Sources, normalize};
@@ -17,36 +17,34 @@ use crate::nearest::{sibling, suggestion};
 use crate::stage::{ArtifactType, ImageLocation, InputSource, InputUse, OutputDecl, ParameterProblem, Reference, StageSpec};
 
 /// Follows every input of every stage; the result is complete if no problem was added.
-pub(super) fn resolve(document: &Document, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
-    let by_id = by_id(document);
-    let mut stages = Vec::new();
-    for stage in &document.stages {
-        let Some(spec) = &stage.spec else { continue };
-        problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, problem)));
-        let mut resolver = Resolver { document, by_id: &by_id, stage, sources, problems };
-        let inputs = spec.inputs().iter().filter_map(|input| resolver.input(input)).collect();
-        stages.push(PipelineStage {
-            id: stage.id.clone(),
-            spec: spec.clone(),
-            seed: stage.seed.unwrap_or(document.seed),
-            execution: stage.execution.clone(),
-            written: Written::new(&stage.node, sources),
-            inputs,
-        });
-    }
-    problems.extend(cycles(document, &by_id));
-    stages
+pub(super) fn resolve(stages: Vec<StageNode>, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Vec<PipelineStage> {
+    let by_id = by_id(&stages);
+    let inputs: Vec<Vec<PipelineInput>> = stages
+        .iter()
+        .map(|stage| {
+            let Some(spec) = &stage.spec else { return Vec::new() };
+            problems.extend(spec.check().iter().map(|problem| parameter_problem(stage, problem)));
+            let mut resolver = Resolver { stages: &stages, by_id: &by_id, stage, sources, problems };
+            spec.inputs().iter().filter_map(|input| resolver.input(input)).collect()
+        })
+        .collect();
+    problems.extend(cycles(&stages, &by_id));
+    let resolved = |(stage, inputs): (StageNode, Vec<PipelineInput>)| {
+        let StageNode { id, node, spec, seed, execution } = stage;
+        Some(PipelineStage { id, spec: spec?, seed, execution, written: Written::new(node, sources), inputs })
+    };
+    stages.into_iter().zip(inputs).filter_map(resolved).collect()
 }
 
 /// Of stages with the same name, which is an error elsewhere, the first.
 type StagesById<'a> = BTreeMap<&'a StageId, &'a StageNode>;
 
-fn by_id(document: &Document) -> StagesById<'_> {
-    document.stages.iter().rev().map(|stage| (&stage.id, stage)).collect()
+fn by_id(stages: &[StageNode]) -> StagesById<'_> {
+    stages.iter().rev().map(|stage| (&stage.id, stage)).collect()
 }
 
 struct Resolver<'a> {
-    document: &'a Document,
+    stages: &'a [StageNode],
     by_id: &'a StagesById<'a>,
     stage: &'a StageNode,
     sources: &'a Sources,
@@ -68,7 +66,7 @@ impl Resolver<'_> {
 
     fn output(&mut self, input: &InputUse<'_>, node: &Node, id: &StageId, name: Option<&str>) -> Option<PipelineInputSource> {
         let Some(stage) = self.by_id.get(id) else {
-            let ids = self.document.stages.iter().map(|stage| stage.id.as_str());
+            let ids = self.stages.iter().map(|stage| stage.id.as_str());
             let help = suggestion(id.as_str(), ids, "the stages are");
             self.problems.push(Diagnostic::of(node, format!("there is no stage `{id}`")).help(help));
             return None;
@@ -103,7 +101,7 @@ impl Resolver<'_> {
 
     /// What other stages give that would be right.
     fn fitting_outputs(&self, accepts: &[ArtifactType]) -> Vec<String> {
-        let others = self.document.stages.iter().filter(|stage| stage.id != self.stage.id);
+        let others = self.stages.iter().filter(|stage| stage.id != self.stage.id);
         let outputs = others.filter_map(|stage| Some((&stage.id, stage.spec.as_ref()?.outputs())));
         let named = outputs.flat_map(|(id, outputs)| outputs.into_iter().map(move |output| (id, output)));
         named.filter(|(_, output)| accepts.contains(&output.artifact)).map(|(id, output)| format!("`{id}.{}`", output.name)).collect()
@@ -187,9 +185,9 @@ fn wrong_thing(node: &Node, written: &Path, is: &str, expected: &str) -> Diagnos
 }
 
 /// Circles of references, each reported once, at the reference that closes it.
-fn cycles(document: &Document, by_id: &StagesById<'_>) -> Vec<Diagnostic> {
+fn cycles(stages: &[StageNode], by_id: &StagesById<'_>) -> Vec<Diagnostic> {
     let mut search = CycleSearch { by_id, finished: BTreeSet::new(), open: Vec::new(), problems: Vec::new() };
-    for stage in &document.stages {
+    for stage in stages {
         search.visit(stage);
     }
     search.problems

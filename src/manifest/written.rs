@@ -11,8 +11,8 @@ use crate::key::Place;
 pub struct Written(Option<(Arc<Node>, Arc<Sources>)>);
 
 impl Written {
-    pub(super) fn new(node: &Arc<Node>, sources: &Arc<Sources>) -> Written {
-        Written(Some((Arc::clone(node), Arc::clone(sources))))
+    pub(super) fn new(node: Node, sources: &Arc<Sources>) -> Written {
+        Written(Some((Arc::new(node), Arc::clone(sources))))
     }
 
     /// The stage as it was written, parameters filled in.

@@ -65,7 +65,7 @@ impl Placing<'_> {
     }
 
     fn map(&mut self, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Map {
-        let mut map = Map::default();
+        let mut map = Map(Vec::with_capacity(entries.len()));
         for (key, raw) in entries {
             let key_span = self.span(&key.defined);
             let mut node = self.node(raw);

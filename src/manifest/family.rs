@@ -17,8 +17,10 @@ use super::source::Sources;
 use crate::key::VariantName;
 
 /// The family; complete if no problem was added.
-pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Family {
-    let matrix = Matrix::read(root, sources, problems);
+pub(super) fn read(path: &Path, root: Node, sources: &Arc<Sources>, problems: &mut Vec<Diagnostic>) -> Family {
+    let matrix = Matrix::read(&root, sources, problems);
+    let json = serde_json::to_string(&root).unwrap_or_default();
+    let name = root.exactly_at("name").cloned();
     let rules = Rules::new();
     let mut found = Found::default();
     let mut variants = Vec::new();
@@ -29,9 +31,9 @@ pub(super) fn read(path: &Path, root: &Node, sources: &Arc<Sources>, problems: &
         variants.push(pipeline);
     }
     problems.extend(found.diagnostics());
-    problems.extend(unequal_names(root, &variants));
+    problems.extend(name.and_then(|name| unequal_names(&name, &variants)));
     let name = variants.first().map(|pipeline| pipeline.name.clone()).unwrap_or_default();
-    Family { name, manifest: sources.absolute(path), variants, root: Arc::new(root.clone()) }
+    Family { name, manifest: sources.absolute(path), variants, json }
 }
 
 struct Reader<'a> {
@@ -91,8 +93,7 @@ impl Found {
 }
 
 /// A family has one name; its variants have their own beside it.
-fn unequal_names(root: &Node, variants: &[Pipeline]) -> Option<Diagnostic> {
-    let place = root.at("name");
+fn unequal_names(place: &Node, variants: &[Pipeline]) -> Option<Diagnostic> {
     let differ = variants.windows(2).any(|pair| pair[0].name != pair[1].name);
     differ.then(|| Diagnostic::of(place, "the name depends on the matrix").help("every variant has a name of its own beside it".to_owned()))
 }

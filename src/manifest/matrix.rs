@@ -33,6 +33,9 @@ struct Dimension {
 impl Matrix {
     /// Reads the matrix of a manifest. What is wrong with its shape is left to [`super::shape`]: such a value is unknown here.
     pub fn read(root: &Node, sources: &Sources, problems: &mut Vec<Diagnostic>) -> Matrix {
+        if root.exactly_at("matrix").is_none() {
+            return Matrix::default();
+        }
         let mut expanded = root.clone();
         // Every variant's parameters are substituted again, and what is wrong with them is reported then.
         params::substitute(&mut expanded, sources, &mut Vec::new());
@@ -45,13 +48,17 @@ impl Matrix {
     }
 
     /// Every combination of values: the manifest with those values, and the variant that it is.
-    pub fn combinations<'a>(&'a self, root: &'a Node) -> impl Iterator<Item = (Node, Option<Variant>)> + 'a {
-        (0..self.count()).map(|index| {
+    pub fn combinations(&self, root: Node) -> impl Iterator<Item = (Node, Option<Variant>)> {
+        std::iter::repeat_n(root, self.count()).enumerate().map(|(index, mut root)| {
             let values = self.combination(index);
-            let mut root = root.clone();
             set(&mut root, &values);
             (root, variant(&values))
         })
+    }
+
+    /// The variants alone; none for a manifest without a matrix.
+    pub fn variants(&self) -> impl Iterator<Item = Variant> {
+        (0..self.count()).filter_map(|index| variant(&self.combination(index)))
     }
 
     fn count(&self) -> usize {

@@ -70,7 +70,7 @@ fn load_in(mut sources: Sources, path: &Path, values: &Map, overrides: &[Overrid
         root
     });
     let sources = Arc::new(sources);
-    let family = root.map(|root| family::read(path, &root, &sources, &mut problems));
+    let family = root.map(|root| family::read(path, root, &sources, &mut problems));
     match family {
         Some(family) if problems.is_empty() => Ok(family),
         _ => Err(ManifestErrors::new(problems, sources)),

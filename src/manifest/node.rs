@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of what the keys mean.
 
+use serde::{Serialize, Serializer};
+
 use super::source::{SourceId, Span};
 
 /// A value and its place.
@@ -91,15 +93,8 @@ impl Node {
 
     /// The value as JSON, places left out.
     pub fn to_json(&self) -> serde_json::Value {
-        match &self.value {
-            Value::Null | Value::Unknown => serde_json::Value::Null,
-            Value::Bool(value) => (*value).into(),
-            Value::Int(value) => int_to_json(*value),
-            Value::Float(value) => (*value).into(),
-            Value::String(text) => text.as_str().into(),
-            Value::Seq(nodes) => nodes.iter().map(Node::to_json).collect(),
-            Value::Map(map) => map.0.iter().map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),
-        }
+        // All keys are texts, so that nothing can fail.
+        serde_json::to_value(self).unwrap_or_default()
     }
 
     /// The value in a sentence, as in "not the text `abc`".
@@ -140,6 +135,21 @@ impl Node {
             Value::Map(map) => map.get(key),
             Value::Seq(nodes) => nodes.get(key.parse::<usize>().ok()?),
             _ => None,
+        }
+    }
+}
+
+/// The value, places left out.
+impl Serialize for Node {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.value {
+            Value::Null | Value::Unknown => serializer.serialize_unit(),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Int(value) => int_to_json(*value).serialize(serializer),
+            Value::Float(value) => serializer.serialize_f64(*value),
+            Value::String(text) => serializer.serialize_str(text),
+            Value::Seq(nodes) => serializer.collect_seq(nodes),
+            Value::Map(map) => serializer.collect_map(map.0.iter().map(|entry| (&entry.key, &entry.node))),
         }
     }
 }

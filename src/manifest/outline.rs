@@ -37,7 +37,7 @@ impl Outline {
             description: text("description"),
             stages: stages.iter().map(stage).collect(),
             params: section("params").unwrap_or_default().iter().map(|entry| (entry.key.clone(), written_out(&entry.node))).collect(),
-            variants: matrix.combinations(&root).filter_map(|(_, variant)| Some(variant?.name.to_string())).collect(),
+            variants: matrix.variants().map(|variant| variant.name.to_string()).collect(),
         })
     }
 }

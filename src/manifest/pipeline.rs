@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::node::Node;
 use super::source::Sources;
 use crate::key::{StageId, StagePath, VariantName};
 use crate::manifest::Written;
@@ -18,8 +17,9 @@ pub struct Family {
     pub manifest: PathBuf,
     /// At least one; the first parameter of the matrix varies slowest. All have the same stages by name.
     pub variants: Vec<Pipeline>,
-    /// What it was read from: `extends` followed, parameters given their chosen values but not filled in.
-    pub(super) root: Arc<Node>,
+    /// What it was read from as JSON: `extends` followed, parameters given their chosen values but not filled in. Of a large manifest the tree
+    /// is large, and is only asked for when it is shared.
+    pub(super) json: String,
 }
 
 /// A valid pipeline.

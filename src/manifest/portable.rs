@@ -31,7 +31,7 @@ impl Family {
     /// The manifest as it was resolved, to be read anywhere.
     pub fn portable(&self) -> Portable {
         let folder = self.manifest.parent().unwrap_or(Path::new("/"));
-        let mut porting = Porting { manifest: self.root.to_json(), inputs: BTreeMap::new(), folder };
+        let mut porting = Porting { manifest: serde_json::from_str(&self.json).unwrap_or_default(), inputs: BTreeMap::new(), folder };
         if let Value::Object(manifest) = &mut porting.manifest
             && !manifest.contains_key("name")
         {

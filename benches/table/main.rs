@@ -49,7 +49,8 @@ fn rows() -> Vec<Row> {
 fn run(args: &BenchArgs) -> Result<(), BenchError> {
     let rows = args.chosen(rows())?;
     if args.list {
-        rows.iter().for_each(|row| println!("{:<16}{}", row.name, row.what));
+        let width = rows.iter().map(|row| row.name.len()).max().unwrap_or_default();
+        rows.iter().for_each(|row| println!("{:<width$}  {}", row.name, row.what));
         return Ok(());
     }
     let bench = Bench::new(args)?;

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use packtrain::artifact::Picture;
+
 use crate::harness::{Output, Project, sorted};
 
 /// Writes `images.yaml` for what lies at `path`.
@@ -123,6 +125,23 @@ fn classes_in_file_names_become_a_regular_expression() {
     assert!(output.stderr.contains("the same bytes as another one: 32\n"), "{}", output.stderr);
     assert!(manifest(&project).contains(r#"labels: { filename: "^(circle|square)\\.\\d" }"#), "{}", manifest(&project));
     assert_eq!(project.run(&["images.yaml", "--until", "mean"]), "pack ran\nmean ran\n");
+}
+
+#[test]
+fn photographs_out_of_a_camera_are_decoded_at_a_smaller_scale() {
+    let project = Project::new();
+    for (class, light) in [("day", 200), ("night", 30)] {
+        fs::create_dir_all(project.path(&format!("photos/{class}"))).unwrap();
+        for number in 0..4 {
+            let (width, height) = (2400 + 8 * number, 2080);
+            let photograph = Picture { width, height, pixels: vec![light; width * height * 3] };
+            fs::write(project.path(&format!("photos/{class}/{number}.jpg")), photograph.encode_jpeg(90).unwrap()).unwrap();
+        }
+    }
+    new(&project, "photos", &[]);
+    assert!(manifest(&project).contains("size: 256\n"), "{}", manifest(&project));
+    assert!(manifest(&project).contains("several times as fast.\n    decode: scaled\n"), "{}", manifest(&project));
+    assert_eq!(project.run(&["images.yaml", "--until", "pack"]), "pack ran\n");
 }
 
 #[test]

@@ -18,6 +18,8 @@ pub(super) struct Choice<T> {
 pub(super) struct Proposal {
     /// Side of the packed images.
     pub size: Choice<u32>,
+    /// Whether images are so much larger that decoding them whole is waste.
+    pub scaled: bool,
     /// Shares of the training images for the parts that the layout lacks.
     pub split: Choice<Vec<(Subset, f64)>>,
     /// Whether images that cannot be read are left out.
@@ -48,6 +50,9 @@ pub(super) struct Training {
 /// About so many steps are what a small network needs from scratch.
 const STEPS: f64 = 8_000.0;
 
+/// So many times as long as packed images are the shorter sides of images that need not be decoded whole.
+const MUCH_LARGER: u32 = 8;
+
 /// Side of the packed images, of the network's input, and the network.
 struct Scale {
     packed: u32,
@@ -77,7 +82,8 @@ impl Proposal {
             (_, None) => Choice { value: scale.packed, why: "No image could be read; this is a guess.".to_owned() },
             (_, Some(sizes)) => Choice { value: scale.packed, why: scale.why(sizes) },
         };
-        Proposal { size, split, skips: survey.odd.iter().any(|file| matches!(file.oddity, Oddity::Unreadable(_))), work }
+        let scaled = survey.sizes.is_some_and(|sizes| sizes.median >= MUCH_LARGER * size.value);
+        Proposal { size, scaled, split, skips: survey.odd.iter().any(|file| matches!(file.oddity, Oddity::Unreadable(_))), work }
     }
 
     /// The part that is evaluated in the end.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::options::DuplicateKeyPolicy;
-use serde_saphyr::{Error, Location, MessageFormatter, Options, Spanned, UserMessageFormatter};
+use serde_saphyr::{Error, MessageFormatter, Options, Spanned, UserMessageFormatter};
 
 use super::diagnostic::Diagnostic;
 use super::node::{Entry, Map, Node, Value};
@@ -38,8 +38,16 @@ enum Raw {
     Int(i128),
     Float(f64),
     String(String),
-    Seq(Vec<Spanned<Raw>>),
-    Map(Vec<(Spanned<String>, Spanned<Raw>)>),
+    Seq(Vec<Placed<Raw>>),
+    Map(Vec<(Placed<String>, Placed<Raw>)>),
+}
+
+/// A value with its bytes of the text. The library's own places are several times as large, which tells in large manifests.
+#[derive(Debug, Clone)]
+struct Placed<T> {
+    value: T,
+    start: u32,
+    len: u32,
 }
 
 /// Turns the library's places into ours.
@@ -50,8 +58,8 @@ struct Placing<'a> {
 }
 
 impl Placing<'_> {
-    fn node(&mut self, raw: Spanned<Raw>) -> Node {
-        let span = self.span(&raw.defined);
+    fn node(&mut self, raw: Placed<Raw>) -> Node {
+        let span = self.span(&raw);
         let value = match raw.value {
             Raw::Null => Value::Null,
             Raw::Bool(value) => Value::Bool(value),
@@ -64,10 +72,10 @@ impl Placing<'_> {
         Node::new(value, span)
     }
 
-    fn map(&mut self, entries: Vec<(Spanned<String>, Spanned<Raw>)>) -> Map {
+    fn map(&mut self, entries: Vec<(Placed<String>, Placed<Raw>)>) -> Map {
         let mut map = Map(Vec::with_capacity(entries.len()));
         for (key, raw) in entries {
-            let key_span = self.span(&key.defined);
+            let key_span = self.span(&key);
             let mut node = self.node(raw);
             if matches!(node.value, Value::Map(_) | Value::Seq(_)) || (node.is_null() && node.span.start == node.span.end) {
                 node.span = key_span;
@@ -80,10 +88,9 @@ impl Placing<'_> {
         map
     }
 
-    fn span(&self, location: &Location) -> Span {
-        let span = location.span();
-        let start = self.offset + span.byte_offset().unwrap_or_default() as usize;
-        Span { source: self.source, start, end: start + span.byte_len().unwrap_or_default() as usize }
+    fn span<T>(&self, placed: &Placed<T>) -> Span {
+        let start = self.offset + placed.start as usize;
+        Span { source: self.source, start, end: start + placed.len as usize }
     }
 }
 
@@ -91,7 +98,7 @@ fn duplicate_key(key: &str, place: Span, first: Span) -> Diagnostic {
     Diagnostic::at(place, format!("the key `{key}` is given twice")).also(first, "first given here")
 }
 
-fn parse_text(text: &str) -> Result<Spanned<Raw>, Error> {
+fn parse_text(text: &str) -> Result<Placed<Raw>, Error> {
     serde_saphyr::from_str_with_options(text, options())
 }
 
@@ -124,6 +131,15 @@ fn byte_of(text: &str, line: u64, column: u64) -> usize {
     let line_start: usize = text.split_inclusive('\n').take(line).map(str::len).sum();
     let rest = &text[line_start..];
     line_start + rest.char_indices().nth(column).map_or(rest.len(), |(byte, _)| byte)
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Placed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Placed<T>, D::Error> {
+        let Spanned { value, defined, .. } = Spanned::deserialize(deserializer)?;
+        let span = defined.span();
+        let bytes = |count: Option<u64>| count.unwrap_or_default().try_into().map_err(|_| de::Error::custom("the text is too long"));
+        Ok(Placed { value, start: bytes(span.byte_offset())?, len: bytes(span.byte_len())? })
+    }
 }
 
 impl<'de> Deserialize<'de> for Raw {
@@ -170,6 +186,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         while let Some(item) = seq.next_element()? {
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Raw::Seq(items))
     }
 
@@ -178,6 +195,7 @@ impl<'de> Visitor<'de> for RawVisitor {
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
+        entries.shrink_to_fit();
         Ok(Raw::Map(entries))
     }
 }

@@ -35,6 +35,8 @@ pub(in crate::stage) fn run(spec: &Pack, job: &StageJob, context: &mut StageCont
         rename(&mut names, table)?;
     }
     let (mut parts, label_names) = divide(spec, &sources, &names, job.seed)?;
+    // One for every image.
+    drop(names);
     warn_about_classes(&parts, &label_names, context);
     let earlier = EarlierImages::open(&job.earlier, square(spec))?;
     let (mut skipped, mut counts) = (Vec::new(), RowCounts::default());

@@ -3,8 +3,8 @@
     python networks.py train alexnet fp32 32 eager        training steps with data in memory; `compile` instead of `eager`: Inductor
     python networks.py crops alexnet bf16 80 frozen       ten crops of 8 images at a time, frozen TorchScript
     python networks.py features resnet50 fp32 32 compile  Inductor, with constants folded
-    python networks.py train alexnet fp32 32 limit        the step's multiplications at the highest speed that the device reaches
     python networks.py features resnet50 fp32 32 compile cpu FOLDER   the same from JPEGs, decoded in two threads, a batch ahead
+    python networks.py train alexnet fp32 32 limit        the step's multiplications at the highest speed that the device reaches
     python networks.py start alexnet fp32 2 eager         a first step, by a program that has just been started
 
 Behind that a word names the device: `cpu`, if there is none, or `cuda`. Prepares, then answers every line of its input with a line: images a
@@ -128,23 +128,17 @@ def training(name, precision, batch, way, device):
 
 
 def photographs(folder, batch, side):
-    """Batches of a folder's JPEGs without end: the shorter side becomes 256, the middle is taken."""
+    """The middles of a folder's JPEGs, packed as `pack.py` does it, in batches without end."""
     from concurrent.futures import ThreadPoolExecutor
     from itertools import cycle, islice
     from pathlib import Path
 
-    import cv2
     import numpy as np
-    import simplejpeg
+    from pack import SIDE, decode, square
 
-    cv2.setNumThreads(1)
-
-    def square(path):
-        image = simplejpeg.decode_jpeg(path.read_bytes())
-        height, width = (round(length * 256 / min(image.shape[:2])) for length in image.shape[:2])
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        top, left = (height - side) // 2, (width - side) // 2
-        return image[top : top + side, left : left + side]
+    def middle(path):
+        start = (SIDE - side) // 2
+        return square(decode(path, "full"))[start : start + side, start : start + side]
 
     def batch_of(started):
         images = torch.from_numpy(np.stack([image.result() for image in started]))
@@ -152,9 +146,9 @@ def photographs(folder, batch, side):
 
     paths = cycle(sorted(Path(folder).rglob("*.jpg")))
     with ThreadPoolExecutor(2) as pool:
-        started = [pool.submit(square, path) for path in islice(paths, batch)]
+        started = [pool.submit(middle, path) for path in islice(paths, batch)]
         while True:
-            before, started = started, [pool.submit(square, path) for path in islice(paths, batch)]
+            before, started = started, [pool.submit(middle, path) for path in islice(paths, batch)]
             yield batch_of(before)
 
 
@@ -231,7 +225,8 @@ def measured(step, amount, seconds, device):
 
 def main():
     what, name, precision, batch, way, *rest = sys.argv[1:]
-    device, folder = (rest + ["cpu", None][len(rest):])[:2]
+    device = rest[0] if rest else "cpu"
+    folder = rest[1] if len(rest) > 1 else None
     if device == "cuda":
         # The same numbers on both sides: fp32 is not TF32.
         torch.backends.cudnn.allow_tf32 = False

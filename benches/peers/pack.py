@@ -95,4 +95,5 @@ def main():
             print(len(paths) / (time.perf_counter() - started), flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -65,7 +65,7 @@ pub fn rows() -> Vec<Row> {
         let what = format!("features of resnet50 with 224×224 images in {precision}, batches of 32");
         rows.push(Row::new(format!("features-{precision}"), what, Unit::Images, move |bench: &Bench| features(bench, precision)));
         let what = format!("the same from photographs of about 404×360, which are decoded and packed first, in {precision}");
-        rows.push(Row::new(format!("features-files-{precision}"), what, Unit::Images, move |bench: &Bench| from_files(bench, precision)));
+        rows.push(Row::new(format!("files-features-{precision}"), what, Unit::Images, move |bench: &Bench| from_files(bench, precision)));
     }
     let what = "from nothing to the first step of alexnet, a batch of 2";
     rows.push(Row::new("worker-start", what, Unit::Seconds, start));
@@ -135,7 +135,7 @@ fn from_files(bench: &Bench, precision: &'static str) -> Result<Contest, BenchEr
         Photographs::drawn(&SMALL)?.write(&images, count)?;
     }
     let weights = weights(bench)?;
-    let mut project = Project::open(bench, &format!("features-files-{precision}"), &[], |_| {
+    let mut project = Project::open(bench, &format!("files-features-{precision}"), &[], |_| {
         format!("  pack: {{ kind: pack, images: {}, size: 256 }}\n", images.display()) + &extracting("pack.train", &weights, precision)
     })?;
     let ours = Side::new("packtrain", move || {
@@ -143,7 +143,7 @@ fn from_files(bench: &Bench, precision: &'static str) -> Result<Contest, BenchEr
         Ok(1.0 / (project.seconds_of("pack")? / count as f64 + 1.0 / rate))
     });
     let arguments = ["features", "resnet50", precision, "32", "compile", bench.device.name()].map(Path::new);
-    let packages = [&PACKAGES[..], &packing::DECODING].concat();
+    let packages = [&PACKAGES[..], &packing::PACKAGES].concat();
     let peer = bench.peers.script(COMPILED, &packages, SCRIPT, &[&arguments[..], &[&images]].concat())?;
     Ok(contest(ours, [peer], times(COMPILED, 1.0)))
 }

@@ -22,19 +22,13 @@ const GROWING: [usize; 3] = [1_000, 4_000, 16_000];
 
 const THREADS: usize = 2;
 
-/// What peers decode and resize with.
-pub const DECODING: [&str; 2] = ["opencv-python-headless==5.0.0.93", "simplejpeg==1.9.0"];
+/// What `pack.py` needs.
+pub const PACKAGES: [&str; 3] = ["opencv-python-headless==5.0.0.93", "h5py==3.16.0", "simplejpeg==1.9.0"];
 
 const MANIFEST: &str = "name: bench
+params: { decode: full }
 stages:
-  pack: { kind: pack, images: images, labels: parent-dir, size: 256, split: { val: 0.1, test: 0.1 } }
-  mean: { kind: compute-mean, images: pack.train }
-";
-
-/// The same for photographs that are much larger than what they become.
-const SCALED_MANIFEST: &str = "name: bench
-stages:
-  pack: { kind: pack, images: images, labels: parent-dir, size: 256, decode: scaled, split: { val: 0.1, test: 0.1 } }
+  pack: { kind: pack, images: images, labels: parent-dir, size: 256, decode: '${decode}', split: { val: 0.1, test: 0.1 } }
   mean: { kind: compute-mean, images: pack.train }
 ";
 
@@ -76,11 +70,11 @@ fn large(bench: &Bench) -> Result<Contest, BenchError> {
     let scaled = "libjpeg-turbo at a smaller scale and OpenCV, two threads";
     let full = "the same at full scale";
     let peers = [peer(&project, bench, scaled, "scaled")?, peer(&project, bench, full, "full")?];
-    let side = |name: &str, manifest: &'static str| {
+    let side = |name: &str, decode: &'static str| {
         let project = PackProject { folder: project.folder.clone() };
-        Side::new(name, move || Ok(LARGE_COUNT as f64 / project.pack_by(manifest, THREADS)?.seconds))
+        Side::new(name, move || Ok(LARGE_COUNT as f64 / project.pack_by(decode, THREADS)?.seconds))
     };
-    let (ours, whole) = (side("packtrain, `decode: scaled`", SCALED_MANIFEST), side("packtrain at full scale", MANIFEST));
+    let (ours, whole) = (side("packtrain, `decode: scaled`", "scaled"), side("packtrain at full scale", "full"));
     let aim = Aim::Times { side: scaled.to_owned(), factor: 1.5 };
     Ok(Contest { ours, others: peers.into_iter().flatten().chain([whole]).collect(), stated: Vec::new(), aim })
 }
@@ -97,7 +91,7 @@ fn growing(bench: &Bench, count: usize, value: fn(usize, Cost) -> f64) -> Result
 
 fn peer(project: &PackProject, bench: &Bench, name: &str, how: &str) -> Result<Option<Side>, BenchError> {
     let out = project.folder.join("peer");
-    bench.peers.script(name, &[&DECODING[..], &["h5py==3.16.0"]].concat(), "pack.py", &[&project.images(), &out, Path::new(how)])
+    bench.peers.script(name, &PACKAGES, "pack.py", &[&project.images(), &out, Path::new(how)])
 }
 
 /// A folder with photographs and a manifest that packs them.
@@ -124,17 +118,17 @@ impl PackProject {
         if !Photographs::are_at(&project.images()) {
             photographs()?.write(&project.images(), count)?;
         }
+        let manifest = project.folder.join("bench.yaml");
+        fs::write(&manifest, MANIFEST).map_err(BenchError::at(&manifest))?;
         Ok(project)
     }
 
     /// Packs everything anew.
     fn pack(&self, threads: usize) -> Result<Cost, BenchError> {
-        self.pack_by(MANIFEST, threads)
+        self.pack_by("full", threads)
     }
 
-    fn pack_by(&self, manifest: &str, threads: usize) -> Result<Cost, BenchError> {
-        let file = self.folder.join("bench.yaml");
-        fs::write(&file, manifest).map_err(BenchError::at(&file))?;
+    fn pack_by(&self, decode: &str, threads: usize) -> Result<Cost, BenchError> {
         for name in [".packtrain", "output"] {
             let path = self.folder.join(name);
             if path.exists() {
@@ -144,7 +138,10 @@ impl PackProject {
         // Its own root, whatever lies above it.
         let state = self.folder.join(".packtrain");
         fs::create_dir(&state).map_err(BenchError::at(&state))?;
-        let cost = measure::run(packtrain(&self.folder, &["run", "bench.yaml"]).env("RAYON_NUM_THREADS", threads.to_string()))?;
+        let cost = measure::run(
+            packtrain(&self.folder, &["run", "bench.yaml", "-p", &format!("decode={decode}")])
+                .env("RAYON_NUM_THREADS", threads.to_string()),
+        )?;
         let record = last_run(&state.join("runs"))?;
         match record.stages.iter().find(|stage| stage.state != StageState::Finished) {
             Some(stage) => Err(BenchError::Unexpected(format!("{} did not run: {:?}", stage.stage, stage.state))),

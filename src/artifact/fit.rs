@@ -54,8 +54,6 @@ impl Fit {
 }
 
 impl Decode {
-    const ALL: [Decode; 2] = [Decode::Full, Decode::Scaled];
-
     /// The name in a manifest and in files.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -67,15 +65,6 @@ impl Decode {
     /// What is left unsaid in files and keys: it was so before there was a choice.
     pub(crate) fn is_full(&self) -> bool {
         *self == Decode::Full
-    }
-}
-
-impl FromStr for Decode {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Decode, String> {
-        let named = Decode::ALL.into_iter().find(|decode| decode.as_str() == name);
-        named.ok_or_else(|| format!("`{name}` is neither `full` nor `scaled`"))
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use hdf5::types::{IntSize, TypeDescriptor, VarLenUnicode};
 use hdf5::{Dataset, File};
 use memmap2::{Mmap, MmapOptions, UncheckedAdvice};
 use ndarray::{ArrayView4, s};
+use serde::de::DeserializeOwned;
 
 use crate::artifact::{ArtifactError, Decode, Fit, PackRule, RowLabels, rows};
 
@@ -191,9 +191,9 @@ impl ImagesWriter {
 }
 
 /// A file made elsewhere may have an attribute of the name that says something else.
-fn read_named<T: FromStr>(file: &File, attribute: &str) -> Option<T> {
+fn read_named<T: DeserializeOwned>(file: &File, attribute: &str) -> Option<T> {
     let name: VarLenUnicode = file.attr(attribute).ok()?.read_scalar().ok()?;
-    name.parse().ok()
+    serde_json::from_value(name.as_str().into()).ok()
 }
 
 /// Where the pixels begin in the file, if they lie there as `[N,H,W,3] u8` in one piece.

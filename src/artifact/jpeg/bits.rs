@@ -82,9 +82,9 @@ impl Bits<'_> {
         self.filled -= count;
     }
 
-    /// Whether more bits were read than there are.
-    pub(super) fn is_overrun(&self) -> bool {
-        self.taken * 8 - self.filled as usize > (self.bytes.len() - SPARE) * 8
+    /// `None` if more bits were read than there are.
+    pub(super) fn not_overrun(&self) -> Option<()> {
+        (self.taken * 8 - self.filled as usize <= (self.bytes.len() - SPARE) * 8).then_some(())
     }
 }
 

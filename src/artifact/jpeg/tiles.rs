@@ -60,14 +60,13 @@ pub(super) fn decode(frame: &Frame<'_>, tiles: usize) -> Option<RgbImage> {
             let unit = row * units.0 + column;
             // An interval of 0 has no multiple but 0.
             if unit != 0 && unit.is_multiple_of(frame.restart_interval) {
+                bits.not_overrun()?;
                 bits = intervals.next()?;
                 stripe.before.fill(0);
             }
             stripe.read_unit(&mut bits, column)?;
         }
-        if bits.is_overrun() {
-            return None;
-        }
+        bits.not_overrun()?;
         let rows = (down * tiles).min(height - row * down * tiles);
         (0..rows).for_each(|y| stripe.colour(y * stripe.width..y * stripe.width + width, &mut pixels));
     }
